@@ -1,0 +1,1 @@
+"""What runs leased attempts and can be resized: local pools, or memory."""

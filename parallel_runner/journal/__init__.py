@@ -1,0 +1,1 @@
+"""What must survive: the SQLite journal, worker spools, output segments, liveness locks."""

@@ -1,0 +1,1 @@
+"""Worker processes: how they are made, fed, limited, watched and ended."""

@@ -1,0 +1,1 @@
+"""What the user set: one schema, loaded from files, environment and flags."""

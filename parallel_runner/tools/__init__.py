@@ -1,0 +1,1 @@
+"""The work itself: what one job of each tool does."""

@@ -1,0 +1,1 @@
+"""Batch files: what they say, checked before anything starts."""
