@@ -1,0 +1,110 @@
+"""The `parallel-runner` command: a group whose verbs are imported only when they are called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from parallel_runner import __version__
+from parallel_runner.errors import EXIT_INTERNAL, EXIT_USAGE, ParallelRunnerError
+
+VERBS: dict[str, str] = {
+    "run": "Run a batch: lines on stdin, a template with arguments, or a batch file.",
+    "resume": "Go on with a batch that was interrupted.",
+    "retry": "Run the failed jobs of a batch again.",
+    "cancel": "End jobs or whole batches.",
+    "why": "Tell why a job is where it is.",
+    "ps": "Show what runs now.",
+    "history": "List batches.",
+    "results": "Print the attempts of a batch, as JSON lines.",
+    "logs": "Print what a job wrote.",
+    "prune": "Remove old history.",
+    "config": "Show, explain or describe the configuration.",
+    "deploy": "Set up a home and try it with a sample batch.",
+}
+"""Each verb is a module of the same name in this package, with a click command called `command`."""
+
+
+class Verbs(click.Group):
+    """Loads a verb's module when the verb is called: `--help` need not import the whole program."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or None."""
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"parallel_runner.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest verb in the message."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            ctx.fail(f"no such verb: {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of verbs, without importing one of them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="parallel-runner")
+def cli() -> None:
+    """Run big batches of mixed tool work on one machine, journalled and contained."""
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. Every error of ours becomes lines on stderr, never a traceback."""
+    try:
+        result: Any = cli.main(list(arguments), prog_name="parallel-runner", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return EXIT_USAGE
+    except ParallelRunnerError as error:
+        tell(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        return 141
+    except Exception as error:
+        if os.environ.get("PARALLEL_RUNNER_TRACEBACK"):
+            raise
+        tell(f"internal error: {error!r} (a fault of ours; PARALLEL_RUNNER_TRACEBACK=1 shows where)")
+        return EXIT_INTERNAL
+    return result if isinstance(result, int) else 0
+
+
+def tell(message: str) -> None:
+    """One message on stderr, each line marked as ours; quiet when stderr is gone."""
+    try:
+        for line in message.splitlines():
+            sys.stderr.write(f"parallel-runner: {line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def main() -> None:
+    """The entry point. Ends by `os._exit` once all is flushed: interpreter teardown costs 10 ms and can only harm."""
+    code = call(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 141
+    os._exit(code)
