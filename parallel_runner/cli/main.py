@@ -68,7 +68,7 @@ def cli() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code. Every error of ours becomes lines on stderr, never a traceback."""
+    """Run one command line and return its exit code. Every error becomes lines on stderr, never a traceback."""
     try:
         result: Any = cli.main(list(arguments), prog_name="parallel-runner", standalone_mode=False)
     except click.exceptions.Abort:
@@ -100,7 +100,7 @@ def tell(message: str) -> None:
 
 
 def main() -> None:
-    """The entry point. Ends by `os._exit` once all is flushed: interpreter teardown costs 10 ms and can only harm."""
+    """The entry point. Ends by `os._exit` once all is flushed: teardown costs 10 ms and can only harm."""
     code = call(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:

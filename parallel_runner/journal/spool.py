@@ -51,7 +51,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag="o"):
 
 
 class Freed(msgspec.Struct, frozen=True, array_like=True, tag="r"):
-    """The worker holds nothing any more, but for one attempt: its supervisor is lost, and it read all it was sent."""
+    """The worker holds nothing but one attempt: its supervisor is lost, and it read all that it was sent."""
 
     keeps: int
     """The attempt still in hand; 0: none."""
