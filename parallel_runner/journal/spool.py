@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -75,7 +75,8 @@ class SpoolWriter:
         self.path = path
         self._header = pack(opened)
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        os.write(self._fd, self._header)
+        self.size = os.write(self._fd, self._header)
+        """Bytes in the file."""
 
     def append(self, data: bytes) -> None:
         """Append packed records with one write.
@@ -84,9 +85,11 @@ class SpoolWriter:
             OSError: the disk is full; a partial record is cut off again first.
         """
         written = os.write(self._fd, data)
+        self.size += written
         if written != len(data):
             # A torn record in the middle would hide all that follows it.
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            self.size -= written
+            os.ftruncate(self._fd, self.size)
             raise OSError(28, "no space left for the worker's spool", self.path)
 
     def sync(self) -> None:
@@ -96,6 +99,24 @@ class SpoolWriter:
     def reset(self) -> None:
         """Empty the file but for its header: all outcomes in it are committed and nothing is in hand."""
         os.ftruncate(self._fd, len(self._header))
+        self.size = len(self._header)
+
+    def rewrite(self, records: Iterable[bytes]) -> None:
+        """Keep only these packed records, by rename: a kill leaves the old file or the new one."""
+        path = self.path + ".new"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        data = self._header + b"".join(records)
+        try:
+            if os.write(fd, data) != len(data):
+                raise OSError(28, "no space left for the worker's spool", path)
+            os.rename(path, self.path)
+        except OSError:
+            os.close(fd)
+            os.unlink(path)
+            raise
+        os.close(self._fd)
+        self._fd = fd
+        self.size = len(data)
 
     def close(self) -> None:
         """Close the file; it stays."""

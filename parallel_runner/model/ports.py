@@ -9,6 +9,7 @@ import msgspec
 
 from parallel_runner.model.events import Event
 from parallel_runner.model.job import Job
+from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.snapshot import ExecutorSnapshot, Offer
 from parallel_runner.model.terms import Terms
@@ -57,8 +58,8 @@ class Executor(Protocol):
         """Ask a worker for at most `count` leases that it has not started; answered by Released."""
         ...
 
-    def cancel(self, attempts: Sequence[int], *, force: bool = False) -> None:
-        """End attempts: by the TERM ladder, or at once. Not started ones come back as Released."""
+    def cancel(self, attempts: Sequence[int], *, state: State = State.CANCELLED, force: bool = False) -> None:
+        """End attempts as `state`: by the TERM ladder, or at once. Those not started come back as Released."""
         ...
 
     def resize(self, pool: str, size: int) -> None:
@@ -88,7 +89,7 @@ class Spawn(msgspec.Struct, frozen=True):
     executable: bytes
     argv: Sequence[bytes]
     fallback: Sequence[bytes] = ()
-    """argv of a shell that runs the same file when the kernel says ENOEXEC."""
+    """argv for bash, which runs, or complains about, what the kernel would not execute."""
 
 
 class Call(msgspec.Struct, frozen=True):

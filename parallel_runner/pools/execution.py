@@ -1,0 +1,383 @@
+"""One attempt from spawn to outcome, with everything that it started.
+
+    start -> wait (exit? deadline? memory? cancelled?) -> [TERM, grace, KILL] -> reap the tree -> drain -> outcome
+
+The worker is a child subreaper and runs one attempt at a time, so every descendant of the worker belongs to it:
+"is anything left" is one waitid call, and ending all of it is a loop until there is no child.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import Protocol
+
+from parallel_runner.model.lifecycle import FailureClass, State
+from parallel_runner.model.outcome import Outcome, Usage
+from parallel_runner.model.ports import Call, Refusal, Spawn
+from parallel_runner.model.terms import Terms
+from parallel_runner.pools import kernel, launch
+from parallel_runner.pools.capture import Stream
+from parallel_runner.pools.classify import OUT_OF_MEMORY, TIMED_OUT, Ending, classify
+
+DRAIN = 0.3
+"""Seconds that a stream is read after the command's own exit."""
+KILL_PATIENCE = 5.0
+"""Seconds until a process that does not die is given up as escaped."""
+SAMPLE_INTERVAL = 0.2
+PARTIAL_EXIT = 3
+"""By which in-process tools say that they answered in part."""
+_READ_ROUNDS = 64
+
+
+class Surroundings(Protocol):
+    """What goes on in the worker while an attempt runs."""
+
+    def attend(self, fd: int) -> None:
+        """A descriptor is ready that is none of the attempt's."""
+        ...
+
+    def tick(self, now: float) -> float:
+        """Do what is due; returns when (monotonic seconds) to be called again."""
+        ...
+
+
+class Execution:
+    """Runs attempts, one at a time."""
+
+    def __init__(self, poller: select.poll, out: Stream, err: Stream, surroundings: Surroundings) -> None:
+        self._poller = poller
+        self._out = out
+        self._err = err
+        self._surroundings = surroundings
+        self._pid = 0
+        self._pidfd = -1
+        self._status: int | None = None
+        self._ending: Ending | None = None
+        self._force = False
+        self._user = self._system = 0.0
+        self._rss = 0
+        self._own_rss = _own_peak()
+        self.escaped = False
+        self.kept = False
+        self._watch_streams()
+
+    # -- what the worker may ask while an attempt runs
+
+    def end(self, ending: Ending, *, force: bool = False) -> None:
+        """End the attempt in hand. A second call may only hasten it."""
+        self._ending = self._ending or ending
+        self._force = self._force or force
+
+    # -- one attempt
+
+    def run(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], left: float | None) -> Outcome:
+        """Run one attempt to its end and past the last of its processes.
+
+        Args:
+            terms: limits and wishes.
+            what: what to start.
+            env: the whole environment.
+            left: seconds until the batch's deadline, if that may come first.
+
+        Returns:
+            The outcome, with attempt number 0 and without worker name: the caller fills these in.
+        """
+        self._begin(terms)
+        started_at, began = time.time(), time.monotonic()
+        try:
+            self._start(terms, what, env)
+        except (OSError, ValueError) as error:
+            return refused(State.FAILED, FailureClass.SPAWN, _spawn_trouble(error))
+        self._wait_for_exit(terms, began, left)
+        details = self._clear_tree(terms)
+        self._drain(DRAIN if self.kept else 5 * DRAIN)
+        wall = time.monotonic() - began
+        verdict = classify(
+            self._status,
+            self._ending,
+            escaped=self.escaped,
+            partial_exit=PARTIAL_EXIT if isinstance(what, Call) else None,
+        )
+        out, err = self._out.finish(), self._err.finish()
+        if self._out.lost or self._err.lost:
+            details.append("output not kept: no space left on the state's file system")
+        if self._ending and self._ending.detail:
+            details.insert(0, self._ending.detail)
+        if self.kept or self.escaped:
+            self._renew_streams()
+        return Outcome(
+            attempt=0,
+            state=verdict.state,
+            failure=verdict.failure,
+            exit_code=verdict.exit_code,
+            signal=verdict.signal,
+            started_at=started_at,
+            usage=Usage(wall, self._user, self._system, self._peak()),
+            out=out,
+            err=err,
+            containment="subreaper",
+            detail="; ".join(details),
+            partial=verdict.state is State.SUCCEEDED and verdict.exit_code != 0,
+        )
+
+    def _begin(self, terms: Terms) -> None:
+        self._out.begin(terms.limits.max_output)
+        self._err.begin(terms.limits.max_output)
+        self._status = self._ending = None
+        self._force = self.escaped = self.kept = False
+        self._user = self._system = 0.0
+        self._rss = 0
+
+    def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes]) -> None:
+        stdin = _memory_file(terms.stdin) if terms.stdin is not None else None
+        try:
+            with launch.limits_around(terms) if launch.needs_limits(terms) else nullcontext():
+                if isinstance(what, Spawn):
+                    what = launch.with_nice(what, terms.nice)
+                    self._pid = launch.spawn(what, env, self._out.write_fd, self._err.write_fd, stdin)
+                else:
+                    self._pid = launch.fork_call(what.function, env, self._out.write_fd, self._err.write_fd, stdin)
+        finally:
+            if stdin is not None:
+                os.close(stdin)
+        self._pidfd = os.pidfd_open(self._pid)
+
+    # -- while the command itself runs
+
+    def _wait_for_exit(self, terms: Terms, began: float, left: float | None) -> None:
+        limits = terms.limits
+        timeout = limits.timeout if left is None else min(left, limits.timeout or left)
+        deadline = began + timeout if timeout is not None else None
+        sample_at = began + SAMPLE_INTERVAL if limits.memory is not None else None
+        kill_at: float | None = None
+        self._poller.register(self._pidfd, select.POLLIN)
+        try:
+            while not self._exited(_next(deadline if not self._ending else None, sample_at, kill_at)):
+                now = time.monotonic()
+                # Its exit was looked at first: a worker that was stopped past the deadline must not kill, or
+                # call timed out, what ended in time.
+                if deadline is not None and now >= deadline and not self._ending:
+                    self.end(Ending(*TIMED_OUT, f"timed out after {timeout:g} s"))
+                if sample_at is not None and now >= sample_at:
+                    sample_at = now + SAMPLE_INTERVAL
+                    self._sample(limits.memory or 0)
+                if self._ending and kill_at is None:
+                    self._signal_tree(signal.SIGTERM)
+                    kill_at = now + limits.grace
+                if kill_at is not None and (now >= kill_at or self._force):
+                    self.escaped = not self._kill_tree()
+                    return
+        finally:
+            self._poller.unregister(self._pidfd)
+            os.close(self._pidfd)
+
+    def _exited(self, until: float | None) -> bool:
+        """Wait once, at most until that moment. True when the command itself has ended and is reaped."""
+        exited = False
+        for fd, _ in self._poll(until):
+            if fd == self._pidfd:
+                exited = True
+            else:
+                self._serve(fd)
+        if exited:
+            self._reap(self._pid)
+        return self._status is not None
+
+    def _poll(self, until: float | None) -> list[tuple[int, int]]:
+        now = time.monotonic()
+        wake = self._surroundings.tick(now)
+        if until is not None and until < wake:
+            wake = until
+        return self._poller.poll(max(0.0, (wake - now) * 1000 + 0.5))
+
+    def _serve(self, fd: int) -> None:
+        if fd == self._out.read_fd:
+            self._out.read()
+        elif fd == self._err.read_fd:
+            self._err.read()
+        else:
+            self._surroundings.attend(fd)
+
+    def _sample(self, limit: int) -> None:
+        used = kernel.tree_memory(kernel.descendants(os.getpid()))
+        self._rss = max(self._rss, used)
+        if used > limit and not self._ending:
+            self.end(Ending(*OUT_OF_MEMORY, f"used {used} bytes of memory, of {limit} allowed"), force=True)
+
+    # -- what the command leaves behind
+
+    def _clear_tree(self, terms: Terms) -> list[str]:
+        """Deal with what outlives the command; returns what to tell of it."""
+        if not _has_children() or self.escaped:
+            return ["processes that could not be killed are left"] if self.escaped else []
+        self._reap_all()
+        left = kernel.descendants(os.getpid())
+        if not left:
+            return []
+        names = ", ".join(f"{kernel.name_of(pid)}({pid})" for pid in left[:8]) + (" …" if len(left) > 8 else "")
+        if terms.leftovers == "keep" and not self._ending:
+            self.kept = True
+            return [f"left running, as asked: {names}"]
+        if terms.leftovers == "term" and not self._force:
+            self._signal_tree(signal.SIGTERM)
+            self._wait_gone(time.monotonic() + terms.limits.grace, lambda: self._force)
+        self.escaped = not self._kill_tree()
+        if self.escaped:
+            return ["processes that could not be killed are left"]
+        return [f"left over and ended: {names}"]
+
+    def _signal_tree(self, number: int) -> None:
+        if self._status is None:
+            try:
+                os.killpg(self._pid, number)
+            except (ProcessLookupError, PermissionError):
+                pass
+        for pid in kernel.descendants(os.getpid()):
+            try:
+                os.kill(pid, number)
+            except (ProcessLookupError, PermissionError):
+                continue
+
+    def _kill_tree(self) -> bool:
+        """Kill and reap until there is no child. False when some do not die in KILL_PATIENCE seconds."""
+        give_up = time.monotonic() + KILL_PATIENCE
+        while _has_children():
+            self._signal_tree(signal.SIGKILL)
+            # Short rounds: what forked between the look and the kill is met by the next one.
+            self._wait_gone(min(give_up, time.monotonic() + 0.05), lambda: False)
+            if time.monotonic() >= give_up:
+                return not _has_children()
+        return True
+
+    def _wait_gone(self, until: float, hurry: Callable[[], bool]) -> None:
+        """Wait, on pidfds, until no child is left, or `until`."""
+        while time.monotonic() < until and not hurry():
+            self._reap_all()
+            watched = [fd for fd in map(_open_pidfd, kernel.descendants(os.getpid())) if fd >= 0]
+            if not watched:
+                if not _has_children():
+                    return
+                continue
+            for fd in watched:
+                self._poller.register(fd, select.POLLIN)
+            try:
+                for fd, _ in self._poll(until):
+                    if fd not in watched:
+                        self._serve(fd)
+            finally:
+                for fd in watched:
+                    self._poller.unregister(fd)
+                    os.close(fd)
+
+    def _reap(self, pid: int) -> None:
+        try:
+            reaped, status, usage = os.wait4(pid, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if reaped == 0:
+            return
+        self._user += usage.ru_utime
+        self._system += usage.ru_stime
+        if reaped == self._pid:
+            self._status = status
+        # A spawned child starts with its parent's peak: below that nothing can be told of its own.
+        peak = usage.ru_maxrss * 1024
+        if peak > self._own_rss:
+            self._rss = max(self._rss, peak)
+
+    def _reap_all(self) -> None:
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None:
+                return
+            self._reap(found.si_pid)
+
+    # -- streams
+
+    def _drain(self, patience: float) -> None:
+        """Read what is still in the pipes. Bounded: something that was kept may write for ever."""
+        until = time.monotonic() + patience
+        for stream in (self._out, self._err):
+            rounds = 0
+            while stream.read():
+                rounds += 1
+                if rounds >= _READ_ROUNDS and time.monotonic() > until:
+                    break
+
+    def _watch_streams(self) -> None:
+        for stream in (self._out, self._err):
+            self._poller.register(stream.read_fd, select.POLLIN)
+
+    def _renew_streams(self) -> None:
+        for stream in (self._out, self._err):
+            self._poller.unregister(stream.read_fd)
+            stream.renew()
+        self._watch_streams()
+
+    def _peak(self) -> int | None:
+        return self._rss or None
+
+
+def refused(state: State, failure: FailureClass, detail: str, exit_code: int | None = None) -> Outcome:
+    """The outcome of an attempt whose command never ran."""
+    return Outcome(
+        attempt=0, state=state, failure=failure, exit_code=exit_code, started_at=time.time(), detail=detail
+    )
+
+
+def refusal_outcome(refusal: Refusal) -> Outcome:
+    """The outcome of what a tool or a policy would not start."""
+    if refusal.rejected:
+        return refused(State.REJECTED, FailureClass.POLICY, refusal.message, refusal.exit_code)
+    return refused(State.FAILED, FailureClass.SPAWN, refusal.message, refusal.exit_code)
+
+
+def _next(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _open_pidfd(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def _own_peak() -> int:
+    with open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _memory_file(data: bytes) -> int:
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _spawn_trouble(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        name = os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() if error.filename else ""
+        return f"could not be started: {error.strerror}{': ' + name if name else ''}"
+    return f"could not be started: {error}"

@@ -1,0 +1,158 @@
+"""Starting one attempt: by posix_spawn for commands, by fork for work inside Python."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import random
+import resource
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from parallel_runner.model.ports import Spawn
+from parallel_runner.model.terms import Limits, Terms
+from parallel_runner.pools.kernel import die_with_parent
+
+# Python ignores the first two, the worker the third; a job gets them as a shell would give them.
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU)
+_SHELL_SPEAKS = (errno.ENOEXEC, errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
+_BASH = b"/bin/bash"
+_NICE = b"/usr/bin/nice"
+
+
+def spawn(launch: Spawn, env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None) -> int:
+    """Start a program in a session of its own; returns its pid.
+
+    Args:
+        launch: what to execute.
+        env: the whole environment.
+        out, err: descriptors that become 1 and 2.
+        stdin: descriptor that becomes 0; None: the caller's own 0, which is /dev/null.
+
+    Raises:
+        OSError: the kernel would not start it, and no shell could be asked to say why.
+    """
+    actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
+    if stdin is not None:
+        actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
+
+    def start(executable: bytes, argv: Sequence[bytes]) -> int:
+        return os.posix_spawn(
+            executable,
+            tuple(argv),
+            env,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+
+    try:
+        return start(launch.executable, launch.argv)
+    except OSError as error:
+        if not launch.fallback or error.errno not in _SHELL_SPEAKS:
+            raise
+        return start(_BASH, launch.fallback)
+
+
+def with_nice(launch: Spawn, nice: int | None) -> Spawn:
+    """The same launch at another niceness, by a prefix that only such jobs pay for."""
+    if nice is None:
+        return launch
+    argv = (b"nice", b"-n", str(nice).encode(), launch.executable, *launch.argv[1:])
+    return Spawn(_NICE, argv)
+
+
+def fork_call(
+    function: Callable[[], int], env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None
+) -> int:
+    """Run a function in a forked child with a session of its own; returns the child's pid."""
+    worker = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        _become_job(worker, env, out, err, stdin)
+        code = function()
+    except SystemExit as leave:
+        code = leave.code if isinstance(leave.code, int) else 0 if leave.code is None else 1
+    except BaseException:  # noqa: BLE001 - the boundary of a job: whatever it raises is its own failure, told on its stderr
+        _tell_traceback()
+        code = 1
+    finally:
+        os._exit(code & 0xFF)
+
+
+def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None) -> None:
+    gc.freeze()
+    # A fork that is not followed by exec has no mark in /proc/PID/environ; so it must not outlive its worker.
+    die_with_parent(signal.SIGKILL, worker)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *_DEFAULT_SIGNALS):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.setsid()
+    if stdin is not None:
+        os.dup2(stdin, 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    # The worker's lock lives as long as any descriptor of it: a child must not keep a dead worker alive.
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
+    os.environb.clear()
+    os.environb.update(env)
+    random.seed()
+
+
+def _tell_traceback() -> None:
+    try:
+        os.write(2, traceback.format_exc().encode("utf-8", "backslashreplace"))
+    except OSError:
+        return
+
+
+_RLIMITS = (
+    ("cpu_time", resource.RLIMIT_CPU),
+    ("processes", resource.RLIMIT_NPROC),
+    ("open_files", resource.RLIMIT_NOFILE),
+    ("file_size", resource.RLIMIT_FSIZE),
+)
+
+
+def needs_limits(terms: Terms) -> bool:
+    """Whether the worker must change itself around the spawn."""
+    return terms.umask >= 0 or any(getattr(terms.limits, name) is not None for name, _ in _RLIMITS)
+
+
+@contextmanager
+def limits_around(terms: Terms) -> Iterator[None]:
+    """Soft limits and umask on the worker itself, which the child inherits; restored after the spawn."""
+    before = _set_soft(terms.limits)
+    umask = os.umask(terms.umask) if terms.umask >= 0 else -1
+    try:
+        yield
+    finally:
+        if umask >= 0:
+            os.umask(umask)
+        for which, pair in before:
+            resource.setrlimit(which, pair)
+
+
+def _set_soft(limits: Limits) -> list[tuple[int, tuple[int, int]]]:
+    before = []
+    for name, which in _RLIMITS:
+        value = getattr(limits, name)
+        if value is None:
+            continue
+        soft, hard = resource.getrlimit(which)
+        wanted = max(1, round(value))
+        before.append((which, (soft, hard)))
+        resource.setrlimit(which, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+    return before
