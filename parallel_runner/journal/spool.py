@@ -130,6 +130,11 @@ def read(path: str) -> Iterator[Record]:
             data = file.read()
     except FileNotFoundError:
         return
+    yield from unpack(data)
+
+
+def unpack(data: bytes | memoryview) -> Iterator[Record]:
+    """The whole records in a run of bytes; a torn or damaged one ends it."""
     position = 0
     while position + _HEAD.size <= len(data):
         length, crc = _HEAD.unpack_from(data, position)

@@ -56,13 +56,4 @@ class WorkerRetired(msgspec.Struct, frozen=True, array_like=True, tag=True):
     reason: str
 
 
-class OutputChunk(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Bytes that a running job wrote, for those who asked to stream them."""
-
-    attempt: int
-    stream: int
-    """1 or 2."""
-    data: bytes
-
-
-Event = Started | Finished | Released | WorkerStarted | WorkerLost | WorkerRetired | OutputChunk
+Event = Started | Finished | Released | WorkerStarted | WorkerLost | WorkerRetired

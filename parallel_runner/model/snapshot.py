@@ -34,6 +34,4 @@ class Offer(msgspec.Struct, frozen=True, array_like=True):
     pool: str
     worker: str
     held: int
-    """Jobs it has been given and not ended."""
-    mean: float | None
-    """Seconds a job takes there, smoothed; None when nothing is known."""
+    """Jobs it has been given that have not ended."""

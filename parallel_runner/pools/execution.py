@@ -59,6 +59,8 @@ class Execution:
         self._status: int | None = None
         self._ending: Ending | None = None
         self._force = False
+        self._kill_at: float | None = None
+        """When TERM has had its grace."""
         self._user = self._system = 0.0
         self._rss = 0
         self._own_rss = _own_peak()
@@ -128,7 +130,7 @@ class Execution:
     def _begin(self, terms: Terms) -> None:
         self._out.begin(terms.limits.max_output)
         self._err.begin(terms.limits.max_output)
-        self._status = self._ending = None
+        self._status = self._ending = self._kill_at = None
         self._force = self.escaped = self.kept = False
         self._user = self._system = 0.0
         self._rss = 0
@@ -154,10 +156,9 @@ class Execution:
         timeout = limits.timeout if left is None else min(left, limits.timeout or left)
         deadline = began + timeout if timeout is not None else None
         sample_at = began + SAMPLE_INTERVAL if limits.memory is not None else None
-        kill_at: float | None = None
         self._poller.register(self._pidfd, select.POLLIN)
         try:
-            while not self._exited(_next(deadline if not self._ending else None, sample_at, kill_at)):
+            while not self._exited(_next(deadline if not self._ending else None, sample_at, self._kill_at)):
                 now = time.monotonic()
                 # Its exit was looked at first: a worker that was stopped past the deadline must not kill, or
                 # call timed out, what ended in time.
@@ -166,10 +167,10 @@ class Execution:
                 if sample_at is not None and now >= sample_at:
                     sample_at = now + SAMPLE_INTERVAL
                     self._sample(limits.memory or 0)
-                if self._ending and kill_at is None:
+                if self._ending and self._kill_at is None:
                     self._signal_tree(signal.SIGTERM)
-                    kill_at = now + limits.grace
-                if kill_at is not None and (now >= kill_at or self._force):
+                    self._kill_at = now + limits.grace
+                if self._kill_at is not None and (now >= self._kill_at or self._force):
                     self.escaped = not self._kill_tree()
                     return
         finally:
@@ -225,7 +226,7 @@ class Execution:
             return [f"left running, as asked: {names}"]
         if terms.leftovers == "term" and not self._force:
             self._signal_tree(signal.SIGTERM)
-            self._wait_gone(time.monotonic() + terms.limits.grace, lambda: self._force)
+            self._wait_gone(self._kill_at or time.monotonic() + terms.limits.grace, lambda: self._force)
         self.escaped = not self._kill_tree()
         if self.escaped:
             return ["processes that could not be killed are left"]
