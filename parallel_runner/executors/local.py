@@ -116,7 +116,7 @@ class LocalExecutor:
         self._sizes[pool] = size
         self._fill(pool)
         surplus = len(self._of(pool)) - size
-        idle = [handle for handle in reversed(self._of(pool)) if handle.ready and not handle.held]
+        idle = [handle for handle in reversed(self._of(pool)) if handle.is_idle]
         for handle in idle[: max(0, surplus)]:
             self._drain(handle)
 
@@ -246,6 +246,8 @@ class LocalExecutor:
     # -- workers go
 
     def _drain(self, handle: Handle) -> None:
+        if handle.draining:
+            return
         handle.draining = True
         handle.tell(frames.Stop())
         self._watch_backlog(handle)

@@ -50,6 +50,11 @@ class Handle:
         """Its process id."""
         return int(self._process.pid)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for work."""
+        return self.ready and not self.draining and not self.held
+
     def assign(self, leases: Sequence[Lease], source: TermsSource) -> None:
         """Send leases, the terms they name, and what is committed, in one piece."""
         parts = []
