@@ -334,7 +334,7 @@ class LocalExecutor:
     def _on_silence(self, handle: Handle) -> None:
         handle.silence = 0.0
         if kernel.state_of(handle.pid) in ("T", "t", "D"):
-            return  # Stopped by somebody, or waiting in the kernel: it will speak again, or cannot be killed anyway.
+            return  # Stopped by somebody: it will speak again. Waiting in the kernel: it cannot be killed anyway.
         handle.reason = f"no heartbeat for {HEARTBEAT_TIMEOUT:g} s"
         handle.kill()
 

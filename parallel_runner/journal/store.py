@@ -1,7 +1,7 @@
 """The journal: what was submitted, promised and done.
 
-Writes are gathered in memory and flushed as one transaction. A flush that fails (locked, disk full) changes nothing:
-the rows stay, and the next flush brings them.
+Writes are gathered in memory and flushed as one transaction. A flush that fails (locked, disk full) changes
+nothing: the rows stay, and the next flush brings them.
 """
 
 from __future__ import annotations

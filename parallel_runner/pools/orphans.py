@@ -49,13 +49,35 @@ class Orphans:
     def _is_kept(self, pid: int) -> bool:
         if not self._kept_tokens:
             return False
-        try:
-            with open(f"/proc/{pid}/environ", "rb") as file:
-                data = file.read()
-        except OSError:
-            return False
-        marks = [item[len(MARK) + 1 :] for item in data.split(b"\0") if item.startswith(MARK + b"=")]
-        return any(mark.split(b":")[0] in self._kept_tokens for mark in marks)
+        return not self._kept_tokens.isdisjoint(_marks_of(pid))
+
+
+def kill_marked(workers: Collection[str]) -> list[int]:
+    """Kill what is left of the last jobs of workers that died together with their supervisor; returns the pids.
+
+    Found by the mark in their environment, as nobody who knew their pids is left.
+    """
+    wanted = {worker.encode() for worker in workers}
+    killed = []
+    for name in os.listdir("/proc") if wanted else ():
+        if name.isdigit() and int(name) != os.getpid() and not wanted.isdisjoint(_marks_of(int(name))):
+            try:
+                os.kill(int(name), signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+            killed.append(int(name))
+    return killed
+
+
+def _marks_of(pid: int) -> set[bytes]:
+    """The workers whose mark a process carries."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            data = file.read()
+    except OSError:
+        return set()
+    prefix = MARK + b"="
+    return {item[len(prefix) :].split(b":")[0] for item in data.split(b"\0") if item.startswith(prefix)}
 
 
 def _reap(pid: int) -> None:

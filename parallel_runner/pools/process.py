@@ -13,6 +13,7 @@ from typing import Any
 from parallel_runner.errors import InternalError
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import LivenessLock
+from parallel_runner.journal.owners import boot_id
 from parallel_runner.journal.segments import SegmentWriter
 from parallel_runner.journal.spool import Opened, SpoolWriter
 from parallel_runner.pools import kernel
@@ -162,9 +163,3 @@ def _serve(post: Post, channel: Channel, supervisor: int) -> None:
 
 def _note_signal(number: int, frame: object) -> None:
     """The wake-up pipe carries it; the loop acts."""
-
-
-def boot_id() -> str:
-    """Names this boot of the machine."""
-    with open("/proc/sys/kernel/random/boot_id") as file:
-        return file.read().strip()

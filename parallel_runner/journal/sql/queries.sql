@@ -101,15 +101,6 @@ SELECT id FROM jobs WHERE id > ? AND id < ? AND name = ?;
 -- name: all_leases: who holds what
 SELECT worker, owner, attempts FROM leases;
 
--- name: add_worker: a worker of an owner
-INSERT OR REPLACE INTO workers (worker, owner, pool, pid) VALUES (?, ?, ?, ?);
-
--- name: drop_worker: a worker that is gone, its outcomes committed
-DELETE FROM workers WHERE worker = ?;
-
--- name: workers_of: the workers of an owner
-SELECT worker, pid FROM workers WHERE owner = ?;
-
 -- name: add_owner: an owner
 INSERT OR REPLACE INTO owners (owner, pid, boot_id, kind, slots, started_at) VALUES (?, ?, ?, ?, 0, ?);
 
@@ -122,8 +113,17 @@ SELECT owner, pid, boot_id, kind, slots, started_at FROM owners;
 -- name: set_slots: the slots an owner has reserved
 UPDATE owners SET slots = ? WHERE owner = ?;
 
--- name: free_worker_owner: a live orphan belongs to nobody but itself
-UPDATE leases SET owner = ?, attempts = ? WHERE worker = ?;
+-- name: interrupt_batches_of: batches whose owner is gone
+UPDATE batches SET state = 'interrupted', owner = NULL WHERE state = 'open' AND owner = ?;
+
+-- name: owned_batches: batches that somebody runs, or ran when it was killed
+SELECT id, owner FROM batches WHERE state = 'open' AND owner IS NOT NULL;
+
+-- name: terms_of_batch: the terms of a batch's jobs
+SELECT terms FROM batches WHERE id = ?;
+
+-- name: terms_of_job: which of its batch's terms a job has
+SELECT terms FROM jobs WHERE id = ?;
 
 -- name: old_batches: ended batches from before a moment
 SELECT id FROM batches WHERE state IN ('done', 'interrupted') AND owner IS NULL AND ended_at < ? ORDER BY id;

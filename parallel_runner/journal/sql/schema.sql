@@ -62,13 +62,6 @@ CREATE TABLE leases (
     attempts BLOB NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE workers (
-    worker     TEXT PRIMARY KEY,
-    owner      TEXT NOT NULL,
-    pool       TEXT NOT NULL,
-    pid        INTEGER NOT NULL
-) WITHOUT ROWID;
-
 CREATE TABLE owners (
     owner      TEXT PRIMARY KEY,
     pid        INTEGER NOT NULL,

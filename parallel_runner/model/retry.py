@@ -1,0 +1,56 @@
+"""What follows an attempt: nothing, or another attempt. Pure functions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from parallel_runner.ids import MAX_ATTEMPTS
+from parallel_runner.model.lifecycle import FailureClass, State
+from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.terms import Terms, retry_covers
+
+
+class Decision(NamedTuple):
+    """What follows an outcome."""
+
+    outcome: Outcome
+    """As it goes into the journal."""
+    final: bool
+    """No attempt follows by itself."""
+    delay: float = 0.0
+    """Seconds until the next attempt, when one follows."""
+    resumable: bool = False
+    """Not final, but only `resume` goes on with it."""
+
+
+def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_only: bool) -> Decision:
+    """Decide what follows attempt `number` (from 1) of a job that has lost `losses` workers, this one included.
+
+    A lost worker's attempt is repeated up to `lost_retries` times, then the job is quarantined: it may be what kills
+    them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless running
+    it twice does no harm.
+    """
+    retry = terms.retry
+    if outcome.state is State.INTERRUPTED:
+        return Decision(outcome, final=False, resumable=True)
+    if outcome.failure is FailureClass.WORKER_LOST:
+        if losses <= retry.lost_retries and number < MAX_ATTEMPTS:
+            return Decision(outcome, final=False)
+        return Decision(msgspec.structs.replace(outcome, state=State.QUARANTINED), final=True)
+    if outcome.state is State.UNKNOWN:
+        return Decision(outcome, final=not reruns_unknown(terms, read_only=read_only), resumable=True)
+    # What was lost does not count against the retries that the user asked for.
+    own = number - losses
+    if own <= retry.max and number < MAX_ATTEMPTS:
+        if retry_covers(retry, outcome.state, outcome.failure, outcome.exit_code):
+            return Decision(outcome, final=False, delay=min(retry.max_backoff, retry.backoff * 2 ** (own - 1)))
+    return Decision(outcome, final=True)
+
+
+def reruns_unknown(terms: Terms, *, read_only: bool) -> bool:
+    """Whether an attempt in doubt is simply made again."""
+    if terms.on_unknown:
+        return terms.on_unknown == "rerun"
+    return read_only if terms.idempotent is None else terms.idempotent
