@@ -58,7 +58,7 @@ def reserve_slots(journal: Journal, owner: str, want: int, budget: int) -> int:
     """
     with journal.transaction() as connection:
         rows = connection.execute(statements.get("all_owners")).fetchall()
-        used = sum(row[4] for row in rows if row[0] != owner and is_alive(journal.layout, row[0]))
+        used: int = sum(row[4] for row in rows if row[0] != owner and is_alive(journal.layout, row[0]))
         granted = max(0, min(want, budget - used))
         connection.execute(statements.get("set_slots"), (granted, owner))
     return granted

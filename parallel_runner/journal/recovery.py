@@ -1,6 +1,6 @@
 """Taking over what dead owners left: one rule for each thing found.
 
-    spool, worker dead     its outcomes are adopted; an attempt that began and did not end is in doubt; the rest is free
+    spool, worker dead     its outcomes are adopted; one that began and did not end is in doubt; the rest is free
     spool, worker alive    (an orphan that finishes its job) its outcomes are adopted; what it freed is free
     lease, no spool        the worker died before it opened one: free; after another boot: in doubt
     owner's row            removed; its open batches are interrupted
@@ -169,7 +169,8 @@ def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
     index = connection.execute(statements.get("terms_of_job"), (job,)).fetchone()
     if batch is None or index is None:
         return None
-    return _decode_terms(batch[0])[index[0]]
+    terms: Terms = _decode_terms(batch[0])[index[0]]
+    return terms
 
 
 def _clear_owners(connection: sqlite3.Connection, layout: StateLayout, me: str, report: Report) -> None:

@@ -28,9 +28,9 @@ class Decision(NamedTuple):
 def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_only: bool) -> Decision:
     """Decide what follows attempt `number` (from 1) of a job that has lost `losses` workers, this one included.
 
-    A lost worker's attempt is repeated up to `lost_retries` times, then the job is quarantined: it may be what kills
-    them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless running
-    it twice does no harm.
+    A lost worker's attempt is repeated up to `lost_retries` times, then the job is quarantined: it may be what
+    kills them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless
+    running it twice does no harm.
     """
     retry = terms.retry
     if outcome.state is State.INTERRUPTED:
@@ -43,9 +43,9 @@ def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_onl
         return Decision(outcome, final=not reruns_unknown(terms, read_only=read_only), resumable=True)
     # What was lost does not count against the retries that the user asked for.
     own = number - losses
-    if own <= retry.max and number < MAX_ATTEMPTS:
-        if retry_covers(retry, outcome.state, outcome.failure, outcome.exit_code):
-            return Decision(outcome, final=False, delay=min(retry.max_backoff, retry.backoff * 2 ** (own - 1)))
+    allowed = own <= retry.max and number < MAX_ATTEMPTS
+    if allowed and retry_covers(retry, outcome.state, outcome.failure, outcome.exit_code):
+        return Decision(outcome, final=False, delay=min(retry.max_backoff, retry.backoff * 2 ** (own - 1)))
     return Decision(outcome, final=True)
 
 

@@ -12,7 +12,9 @@ from parallel_runner.errors import StateError
 
 MARKER = "parallel-runner-home"
 """File in the environment's prefix that `deploy` records a home in."""
-_NETWORK = frozenset(["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"])
+_NETWORK = frozenset(
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "fuse.sshfs", "afs"]
+)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,124 @@
+"""What runs next: ready jobs by pool, those that wait for a moment or for each other, those in hand."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from parallel_runner.ids import attempt_id
+from parallel_runner.model.job import Job
+from parallel_runner.model.lifecycle import State
+from parallel_runner.model.terms import Terms
+from parallel_runner.scheduler.framing import Durations
+from parallel_runner.scheduler.needs import Needs
+
+
+@dataclass
+class PoolQueue:
+    """What waits for one pool."""
+
+    ready: deque[Job] = field(default_factory=deque)
+    durations: Durations = Durations()
+    gated: bool = False
+
+
+class Schedule:
+    """The jobs of one batch that are in memory. Decides; does nothing."""
+
+    def __init__(self, terms: Sequence[Terms], needs: Needs) -> None:
+        self._terms = terms
+        self._needs = needs
+        self._waiting: dict[int, Job] = {}
+        self._delayed: list[tuple[float, int, Job]] = []
+        self.pools: dict[str, PoolQueue] = {}
+        self.held: dict[int, Job] = {}
+        """Attempts that are leased or running."""
+        self.losses: dict[int, int] = {}
+        """Workers that each job has lost."""
+
+    @property
+    def lead(self) -> int:
+        """Jobs in memory that no worker has."""
+        return sum(len(pool.ready) for pool in self.pools.values()) + len(self._delayed) + len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is in hand, and nothing in memory waits."""
+        return not self.held and not self.lead
+
+    def tool_of(self, job: Job) -> str:
+        """The pool that runs a job."""
+        return self._terms[job.terms].tool
+
+    def _pool(self, name: str) -> PoolQueue:
+        pool = self.pools.get(name)
+        if pool is None:
+            pool = self.pools[name] = PoolQueue()
+        return pool
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Take jobs in, each with the number of attempts it has had."""
+        for job in jobs:
+            if self._needs.waits(job.id):
+                self._waiting[job.id] = job
+            else:
+                terms = self._terms[job.terms]
+                pool = self._pool(terms.tool)
+                # Declared memory is a gate: such jobs are admitted one at a time.
+                pool.gated = pool.gated or terms.limits.memory is not None
+                pool.ready.append(job)
+
+    def take(self, pool: str, count: int) -> list[tuple[int, Job]]:
+        """Lease up to `count` jobs: (attempt, job)."""
+        ready = self.pools[pool].ready
+        taken = []
+        for _ in range(min(count, len(ready))):
+            job = ready.popleft()
+            attempt = attempt_id(job.id, job.number + 1)
+            self.held[attempt] = job
+            taken.append((attempt, job))
+        return taken
+
+    def give_back(self, attempts: Sequence[int]) -> None:
+        """Leases that came back unused: first in line again, in their order."""
+        for attempt in reversed(attempts):
+            job = self.held.pop(attempt, None)
+            if job is not None:
+                self._pool(self.tool_of(job)).ready.appendleft(job)
+
+    def again(self, job: Job, at: float) -> None:
+        """Another attempt of a job is due at monotonic time `at`."""
+        heapq.heappush(self._delayed, (at, job.id, job))
+
+    def release_delayed(self, now: float) -> None:
+        """Make those ready whose time has come."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self.add([heapq.heappop(self._delayed)[2]])
+
+    def next_delay(self) -> float | None:
+        """When the next retry is due (monotonic seconds)."""
+        return self._delayed[0][0] if self._delayed else None
+
+    def ended(self, job: int, state: State) -> list[tuple[int, int]]:
+        """A job has ended for good. Frees what waited; returns (job, because of) for what is skipped, in cascade."""
+        skipped = []
+        ends = [(job, state)]
+        while ends:
+            freed = self._needs.ended(*ends.pop())
+            self.add(self._waiting.pop(ready) for ready in freed.ready if ready in self._waiting)
+            for dependent, cause in freed.skipped:
+                self._waiting.pop(dependent, None)
+                skipped.append((dependent, cause))
+                ends.append((dependent, State.SKIPPED))
+        return skipped
+
+    def drop_unstarted(self) -> int:
+        """Forget all that no worker has (the journal has it); returns how many there were."""
+        count = self.lead
+        for pool in self.pools.values():
+            pool.ready.clear()
+        self._delayed.clear()
+        self._waiting.clear()
+        return count
