@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from parallel_runner.errors import DiskFullError, JournalBusyError, JournalCorruptError, StateError
 from parallel_runner.journal import statements
+from parallel_runner.journal.disk import free_bytes
 
 BUSY_MS = 50
 OPEN_BUSY_MS = 5000
+WAL_KEPT = 16 * 1024 * 1024
+"""Bytes that the write-ahead log keeps after a large transaction."""
+NO_ROOM = 1024 * 1024
+"""Bytes of free space under which an I/O error is taken for a full disk."""
 
 
 def connect(path: str, *, durability: str = "process", read_only: bool = False) -> sqlite3.Connection:
@@ -27,8 +33,7 @@ def connect(path: str, *, durability: str = "process", read_only: bool = False) 
                 raise StateError(f"there is no journal at {path}; nothing has been run with this home yet")
             connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
         else:
-            # SQLite makes its files by umask; what jobs print is nobody else's business.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _make(path)
             connection = sqlite3.connect(path, isolation_level=None)
         try:
             connection.execute(f"PRAGMA busy_timeout = {OPEN_BUSY_MS}")
@@ -40,6 +45,15 @@ def connect(path: str, *, durability: str = "process", read_only: bool = False) 
     return connection
 
 
+def _make(path: str) -> None:
+    """An empty file for this user alone: SQLite would make it by umask."""
+    try:
+        # Never opened when it is there: closing it would drop the locks that SQLite holds on it in this process.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+
+
 def _quoted(path: str) -> str:
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
@@ -47,31 +61,59 @@ def _quoted(path: str) -> str:
 def _prepare(connection: sqlite3.Connection, path: str, durability: str, read_only: bool) -> None:
     known = statements.migrations()
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > len(known):
+    _refuse_newer(path, version, len(known))
+    if read_only:
+        if version < len(known):
+            raise StateError(
+                f"{path} has schema {version}, this version reads {len(known)}; "
+                "run `parallel-runner resume` or `run` once: they bring it up to date"
+            )
+        return
+    if version == 0:
+        # Before the first table or never: without it, pruning would not give space back.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    _switch_to_wal(connection)
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT}")
+    if version < len(known):
+        _migrate(connection, path, known)
+
+
+def _refuse_newer(path: str, version: int, known: int) -> None:
+    if version > known:
         raise StateError(
-            f"{path} was written by a newer version (schema {version}, known here: {len(known)}); "
+            f"{path} was written by a newer version (schema {version}, known here: {known}); "
             "upgrade parallel-runner, or choose another --home"
         )
-    if read_only:
-        return
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'power' else 'NORMAL'}")
-    if version < len(known):
-        _migrate(connection, known)
 
 
-def _migrate(connection: sqlite3.Connection, known: list[str]) -> None:
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Two processes that make a journal at once: SQLite refuses one of them without waiting (it could deadlock)."""
+    until = time.monotonic() + OPEN_BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+
+
+def _migrate(connection: sqlite3.Connection, path: str, known: list[str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Asked again under the lock: another process may have been faster.
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        _refuse_newer(path, version, len(known))
         for script in known[version:]:
             for statement in _split(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {len(known)}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # A full disk may have undone it already.
+            connection.execute("ROLLBACK")
         raise
 
 
@@ -116,5 +158,8 @@ def _translate(error: sqlite3.Error, path: str) -> StateError:
             f"{path} cannot be written ({text}); check the permissions of its directory, or choose --home"
         )
     if "disk I/O" in text:
-        return DiskFullError(f"{path}: {text}; the disk is full or failing")
+        # So it tells a full disk too, when the shared-memory file cannot grow.
+        if free_bytes(os.path.dirname(path)) < NO_ROOM:
+            return DiskFullError(f"no space left for {path} ({text}); free some, then `parallel-runner resume`")
+        return StateError(f"{path}: {text}; the disk fails: see `dmesg`, and move the home to another disk")
     return StateError(f"{path}: {text}")

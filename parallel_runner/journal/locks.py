@@ -61,14 +61,15 @@ def is_held(path: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        return not _try_lock(fd)
+        # Shared: two who ask at once must not take each other for the holder.
+        return not _try_lock(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
 
 
-def _try_lock(fd: int) -> bool:
+def _try_lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False

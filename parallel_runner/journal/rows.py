@@ -36,7 +36,7 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
 def outcome_row(outcome: Outcome, final: bool) -> tuple[Any, ...]:
     """The values of statement `add_outcome`. Defaults become NULL: most rows are short."""
     out, err, usage = outcome.out, outcome.err, outcome.usage
-    plain = not (out.extents or err.extents or out.truncated or err.truncated)
+    plain = _is_plain(out) and _is_plain(err)
     return (
         outcome.attempt,
         final,
@@ -77,6 +77,10 @@ def outcome_from(row: Sequence[Any]) -> Outcome:
         detail=row[16] or "",
         partial=bool(row[17]),
     )
+
+
+def _is_plain(output: Output) -> bool:
+    return not output.extents and not output.truncated and output.size == len(output.inline)
 
 
 def _inline(data: bytes | None) -> Output:

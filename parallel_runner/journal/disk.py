@@ -1,0 +1,73 @@
+"""Room on the disk: how much is left, how little is too little, and a reserve for when nothing is left."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from parallel_runner.errors import DiskFullError, StateError
+from parallel_runner.journal.layout import StateLayout
+
+BALLAST = 4 * 1024 * 1024
+MOST_WANTED = 1024 * 1024 * 1024
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that this user may still write on the file system of `path`."""
+    stat = os.statvfs(path)
+    return stat.f_bavail * stat.f_frsize
+
+
+def min_free(path: str) -> int:
+    """Bytes that should stay free there: 1 GiB, or 5 % of the file system when that is less."""
+    stat = os.statvfs(path)
+    return min(MOST_WANTED, stat.f_blocks * stat.f_frsize // 20)
+
+
+def ensure_ballast(layout: StateLayout, size: int = BALLAST) -> bool:
+    """Have `size` bytes really taken by the ballast file. False when there is no room for it now.
+
+    Raises:
+        StateError: the file cannot be made for another reason.
+    """
+    try:
+        fd = os.open(layout.ballast, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unusable(layout, error) from error
+    try:
+        if os.fstat(fd).st_blocks * 512 < size:
+            os.posix_fallocate(fd, 0, size)
+    except OSError as error:
+        # What little it got would only be missing elsewhere.
+        os.ftruncate(fd, 0)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return False
+        raise _unusable(layout, error) from error
+    finally:
+        os.close(fd)
+    return True
+
+
+def drop_ballast(layout: StateLayout) -> int:
+    """Give the reserve up, so that ends can be recorded; returns the bytes that came free."""
+    try:
+        size = os.stat(layout.ballast).st_blocks * 512
+        os.unlink(layout.ballast)
+    except FileNotFoundError:
+        return 0
+    return size
+
+
+def check_room(layout: StateLayout, wanted: int | None = None) -> None:
+    """Raise DiskFullError when less than `wanted` bytes (default: `min_free`) are left where the state is kept."""
+    least = min_free(layout.root) if wanted is None else wanted
+    free = free_bytes(layout.root)
+    if free < least:
+        raise DiskFullError(
+            f"only {free >> 20} MiB are left for {layout.root}, {least >> 20} MiB are asked for; "
+            "free some, lower `min_free_disk`, or choose another --home"
+        )
+
+
+def _unusable(layout: StateLayout, error: OSError) -> StateError:
+    return StateError(f"{layout.ballast}: {error.strerror}; check the directory's permissions, or choose --home")
