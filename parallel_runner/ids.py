@@ -3,12 +3,12 @@
 A batch has a row number. A job is its batch and its place in it; an attempt is its job and a count. All three are
 one integer each, so that no table maps between them and the journal's rows stay in the order of submission:
 
-    attempt = batch << 40 | seq << 8 | number         seq: 1 to 2^32-1, number: 0 to 255
+    attempt = batch << 40 | seq << 8 | number         seq: 1 to 2^32-1, number: 1 to 255
     job     = attempt >> 8
     batch   = job >> 32
 
-People see `b17`, `b17.3` and `b17.3.1`. Attempt number 0 is never executed: it records the end of a job that had
-no attempt (skipped, cancelled while queued, rejected).
+People see `b17`, `b17.3` and `b17.3.1`. The end of a job that was never executed (skipped, cancelled while queued)
+takes the next number as well.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Printer:
         self._next_seq = seq
 
     def add(self, outcome: Outcome, *, final: bool) -> None:
-        """Print a committed outcome. Attempts that are followed by another print as well, when order is not kept."""
+        """Print a committed outcome. With order kept, only the attempt that no other follows."""
         speaks = bool(outcome.out.size or outcome.err.size or self._render)
         if not self._keep_order:
             if speaks:

@@ -20,7 +20,7 @@ class PoolQueue:
     """What waits for one pool."""
 
     ready: deque[Job] = field(default_factory=deque)
-    durations: Durations = Durations()
+    durations: Durations = field(default_factory=Durations)
     gated: bool = False
 
 
@@ -58,10 +58,13 @@ class Schedule:
             pool = self.pools[name] = PoolQueue()
         return pool
 
-    def add(self, jobs: Iterable[Job]) -> None:
-        """Take jobs in, each with the number of attempts it has had."""
+    def add(self, jobs: Iterable[Job]) -> list[tuple[Job, int]]:
+        """Take jobs in, each with the number of attempts it has had; returns those that can never run."""
+        hopeless = []
         for job in jobs:
-            if self._needs.waits(job.id):
+            if job.id in self._needs.hopeless():
+                hopeless.append((job, self._needs.hopeless()[job.id]))
+            elif self._needs.waits(job.id):
                 self._waiting[job.id] = job
             else:
                 terms = self._terms[job.terms]
@@ -69,6 +72,7 @@ class Schedule:
                 # Declared memory is a gate: such jobs are admitted one at a time.
                 pool.gated = pool.gated or terms.limits.memory is not None
                 pool.ready.append(job)
+        return hopeless
 
     def take(self, pool: str, count: int) -> list[tuple[int, Job]]:
         """Lease up to `count` jobs: (attempt, job)."""
@@ -101,16 +105,15 @@ class Schedule:
         """When the next retry is due (monotonic seconds)."""
         return self._delayed[0][0] if self._delayed else None
 
-    def ended(self, job: int, state: State) -> list[tuple[int, int]]:
-        """A job has ended for good. Frees what waited; returns (job, because of) for what is skipped, in cascade."""
+    def ended(self, job: int, state: State) -> list[tuple[Job, int]]:
+        """A job has ended for good. Frees what waited; returns (job, because of which) for all that is skipped."""
         skipped = []
         ends = [(job, state)]
         while ends:
             freed = self._needs.ended(*ends.pop())
             self.add(self._waiting.pop(ready) for ready in freed.ready if ready in self._waiting)
             for dependent, cause in freed.skipped:
-                self._waiting.pop(dependent, None)
-                skipped.append((dependent, cause))
+                skipped.append((self._waiting.pop(dependent), cause))
                 ends.append((dependent, State.SKIPPED))
         return skipped
 

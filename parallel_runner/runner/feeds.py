@@ -1,0 +1,222 @@
+"""Where the jobs of a running batch come from: input that is still being read, or the journal."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Protocol
+
+from parallel_runner.errors import InputUnreadableError
+from parallel_runner.ids import batch_of, job_id, job_of, seq_of
+from parallel_runner.journal.recovery import Orphan
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.job import Job, JobSpec
+from parallel_runner.reactor import READ, Reactor
+
+_CHUNK = 64 * 1024
+_PAGE = 2000
+
+
+class Feed(Protocol):
+    """A source of jobs that are in the journal, or gathered for it."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing more will come."""
+        ...
+
+    def pull(self) -> list[Job]:
+        """Some more jobs; empty when none is there now. Called only while there is room for more."""
+        ...
+
+    def pause(self) -> None:
+        """There is no room now: do not wake the loop."""
+        ...
+
+    def stop(self) -> None:
+        """No more is wanted."""
+        ...
+
+
+class _Numbering:
+    """Gives new jobs their places."""
+
+    def __init__(self, journal: Journal, batch: int) -> None:
+        self._journal = journal
+        self._batch = batch
+        self._next = 1
+
+    def submit(self, specs: list[JobSpec]) -> list[Job]:
+        first = self._next
+        self._journal.add_jobs(self._batch, first, specs)
+        self._next += len(specs)
+        base = job_id(self._batch, first)
+        return [Job(base + i, spec.terms, spec.payload, 0, spec.name) for i, spec in enumerate(specs)]
+
+    def finish(self) -> None:
+        self._journal.finish_input(self._batch)
+
+
+class ListFeed:
+    """Jobs from an iterable that never waits: arguments of the command line, a batch file."""
+
+    def __init__(self, journal: Journal, batch: int, specs: Iterable[JobSpec]) -> None:
+        self._numbering = _Numbering(journal, batch)
+        self._specs: Iterator[JobSpec] = iter(specs)
+        self.done = False
+
+    def pull(self) -> list[Job]:
+        """The next jobs."""
+        specs = list(islice(self._specs, _PAGE))
+        if len(specs) < _PAGE:
+            self._numbering.finish()
+            self.done = True
+        return self._numbering.submit(specs)
+
+    def pause(self) -> None:
+        """Nothing to do: it never wakes the loop."""
+
+    def stop(self) -> None:
+        """Leave the rest unread."""
+        self.done = True
+
+
+class LineFeed:
+    """Jobs from lines, or NUL-separated records, of a descriptor.
+
+    Never O_NONBLOCK, which would be set on everybody's stdin: it is read once poll says that something is there.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        batch: int,
+        reactor: Reactor,
+        source: tuple[int, bytes],
+        make: Callable[[list[bytes]], list[JobSpec]],
+    ) -> None:
+        """Read from `source` (descriptor, separator); `make` turns records into jobs."""
+        self._numbering = _Numbering(journal, batch)
+        self._reactor = reactor
+        self._fd, self._separator = source
+        self._make = make
+        self._rest = b""
+        self._chunks: list[bytes] = []
+        self._ended = False
+        self._watched = False
+        self._pollable = True
+        self.done = False
+
+    def pull(self) -> list[Job]:
+        """Jobs of what has been read; reads on."""
+        self._arm()
+        if not self._pollable and not self._ended:
+            self._read()
+        if not self._chunks and not self._ended:
+            return []
+        data = self._rest + b"".join(self._chunks)
+        self._chunks.clear()
+        records = data.split(self._separator)
+        self._rest = records.pop()
+        if self._ended:
+            if self._rest:
+                records.append(self._rest)
+            self._rest = b""
+            self.done = True
+        jobs = self._numbering.submit(self._make(records))
+        if self.done:
+            self._numbering.finish()
+        return jobs
+
+    def _arm(self) -> None:
+        if self._watched or self._ended or not self._pollable:
+            return
+        try:
+            self._reactor.watch(self._fd, READ, lambda _: self._read())
+            self._watched = True
+        except PermissionError:
+            self._pollable = False  # A regular file: always ready, and epoll will not have it.
+
+    def _read(self) -> None:
+        try:
+            chunk = os.read(self._fd, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno == errno.EIO:
+                chunk = b""  # The terminal is gone.
+            else:
+                raise InputUnreadableError(f"the input cannot be read: {error.strerror}") from error
+        if chunk:
+            self._chunks.append(chunk)
+        else:
+            self._ended = True
+            self.pause()
+
+    def pause(self) -> None:
+        """Stop reading; the writer waits at a full pipe."""
+        if self._watched:
+            self._reactor.unwatch(self._fd)
+            self._watched = False
+
+    def stop(self) -> None:
+        """Leave the rest unread."""
+        self.pause()
+        self.done = self._ended = True
+
+
+class JournalFeed:
+    """The jobs of a batch that have not ended, paged from the journal; those of live orphans come last or never."""
+
+    def __init__(self, journal: Journal, batch: int) -> None:
+        self._journal = journal
+        self._batch = batch
+        self._after = 0
+        self._read_all = False
+        self._excluded: set[int] = set()
+        self._handed_back: list[int] = []
+
+    @property
+    def done(self) -> bool:
+        """All was read, and no orphan holds a job."""
+        return self._read_all and not self._excluded and not self._handed_back
+
+    def exclude(self, orphans: Iterable[Orphan]) -> None:
+        """Jobs that live orphans may hold now; those of before that are not among them are looked at again."""
+        held = {job_of(attempt) for orphan in orphans for attempt in orphan.attempts}
+        mine = {job for job in held if batch_of(job) == self._batch}
+        self._handed_back += sorted(self._excluded - mine)
+        self._excluded = mine
+
+    @property
+    def waits_for_orphans(self) -> bool:
+        """Whether some job is still in an orphan's hands."""
+        return bool(self._excluded)
+
+    def pull(self) -> list[Job]:
+        """The next page."""
+        jobs = []
+        for job in self._handed_back:
+            jobs += [found for found in self._pending(seq_of(job) - 1, 1) if found.id == job]
+        self._handed_back.clear()
+        if not self._read_all:
+            page = self._pending(self._after, _PAGE)
+            self._read_all = len(page) < _PAGE
+            if page:
+                self._after = seq_of(page[-1].id)
+            jobs += [job for job in page if job.id not in self._excluded]
+        return jobs
+
+    def _pending(self, after: int, limit: int) -> list[Job]:
+        return self._journal.pending_jobs(self._batch, after, limit)
+
+    def pause(self) -> None:
+        """Nothing to do: it never wakes the loop."""
+
+    def stop(self) -> None:
+        """No more."""
+        self._read_all = True
+        self._excluded.clear()
+        self._handed_back.clear()

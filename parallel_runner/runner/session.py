@@ -1,0 +1,136 @@
+"""A process's stay on a home: journal open, dead owners cleared, itself registered, pools made, and all undone."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from parallel_runner.clock import SystemClock
+from parallel_runner.errors import JournalBusyError, StateError
+from parallel_runner.executors.local import LocalExecutor, Place
+from parallel_runner.journal import owners, recovery
+from parallel_runner.journal.layout import StateLayout
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.terms import Terms
+from parallel_runner.pools.orphans import kill_marked
+from parallel_runner.pools.process import Hold
+from parallel_runner.reactor import Reactor
+from parallel_runner.settings.home import Home
+from parallel_runner.tools import registry
+
+MAX_TOTAL = 100
+SAFETY_MARGIN = 0.1
+_SLOT_PATIENCE = 30.0
+STATS = "PARALLEL_RUNNER_STATS"
+"""Environment variable: a file that the supervisor's own use of CPU and memory is written to, for benchmarks."""
+
+
+def is_read_only(tool: str) -> bool:
+    """Whether a tool does no harm when run twice; a tool that is gone is taken to."""
+    return tool in registry.names() and registry.get(tool).read_only
+
+
+class TermsTable:
+    """Terms of the batches of this session. Implements the TermsSource port."""
+
+    def __init__(self) -> None:
+        self._terms: dict[int, Sequence[Terms]] = {}
+
+    def put(self, batch: int, terms: Sequence[Terms]) -> None:
+        """Make the terms of a batch known."""
+        self._terms[batch] = terms
+
+    def terms(self, batch: int, index: int) -> Terms:
+        """The terms `index` of a batch."""
+        return self._terms[batch][index]
+
+
+class Session:
+    """Use as a context manager."""
+
+    def __init__(self, home: Home, *, durability: str = "process") -> None:
+        home.create()
+        self.home = home
+        self.clock = SystemClock()
+        self.layout = StateLayout(home.state)
+        self.reactor = Reactor(self.clock)
+        self.journal = Journal(self.layout, durability=durability)
+        self.owner = owners.register(self.journal, "run")
+        self.recovered = recovery.Report()
+        self.killed: list[int] = []
+        self.terms = TermsTable()
+        self.hold = Hold([self.journal, self.reactor.keepalive, self.owner])
+        self.executor: LocalExecutor | None = None
+
+    def __enter__(self) -> Session:
+        return self
+
+    def recover(self) -> recovery.Report:
+        """Take over from dead owners, and end what their jobs left behind."""
+        self.journal.flush()
+        report = recovery.recover(self.journal, self.owner.token, is_read_only)
+        self.killed += kill_marked(report.dead)
+        self.recovered.adopted += report.adopted
+        self.recovered.doubtful += report.doubtful
+        self.recovered.orphans = report.orphans
+        return report
+
+    def start_executor(self) -> LocalExecutor:
+        """Make the pools; workers come with the first need for them."""
+        place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log")
+        self.executor = LocalExecutor(self.reactor, place, self.terms, self.hold, self.clock)
+        return self.executor
+
+    def reserve(self, want: int) -> int:
+        """Reserve slots of the machine; waits while all are in use.
+
+        Raises:
+            StateError: none became free.
+        """
+        budget = int(MAX_TOTAL * (1 - SAFETY_MARGIN))
+        until = time.monotonic() + _SLOT_PATIENCE
+        while time.monotonic() < until:
+            try:
+                granted = owners.reserve_slots(self.journal, self.owner.token, want, budget)
+            except JournalBusyError:
+                continue  # It has waited 50 ms by itself.
+            if granted:
+                return granted
+            self.reactor.run_once(0.05)
+        raise StateError(f"all {budget} instances of this home are in use; see `parallel-runner ps`, or try later")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.executor is not None:
+            self.executor.shutdown(grace=5.0)
+        try:
+            owners.unregister(self.journal, self.owner)
+        except StateError:
+            # A full disk: the row stays and is cleared away by the next owner, since the lock goes with us.
+            self.owner.lock.close()
+            if error is None:
+                raise
+        finally:
+            self.journal.close()
+            self.reactor.close()
+            _write_stats()
+
+
+def _write_stats() -> None:
+    path = os.environ.get(STATS)
+    if not path:
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(
+            {
+                "supervisor_cpu_seconds": usage.ru_utime + usage.ru_stime,
+                "supervisor_max_rss": usage.ru_maxrss * 1024,
+            },
+            file,
+        )
