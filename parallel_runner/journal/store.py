@@ -27,6 +27,8 @@ from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
 
 _encode = msgspec.msgpack.Encoder().encode
+_PAGE = 256
+"""Outcomes that are read at once; each may carry 8 KiB of output."""
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,17 +201,40 @@ class Journal:
         """(job, needed job, condition) for all of a batch."""
         return [(job, needed, when) for job, needed, when in self.read("needs_of_batch", _jobs_of(batch))]
 
-    def requeue(self, batch: int, states: Iterable[State]) -> int:
-        """Open jobs that ended in one of these states again; returns how many."""
-        names = json.dumps([state.value for state in states])
+    def requeue(self, batch: int, states: Iterable[State], jobs: Iterable[int] | None = None) -> int:
+        """Open jobs that ended in one of these states again, and those that were skipped because of them.
+
+        Args:
+            batch: which batch; it becomes `interrupted` if it was done.
+            states: ends to open again.
+            jobs: only these jobs, by id; None: all.
+
+        Returns how many jobs were opened. One that has used up its attempt numbers stays as it is.
+        """
+        low, high = _attempts_of(batch)
+        chosen = {
+            "low": low,
+            "high": high,
+            "states": json.dumps([state.value for state in states]),
+            "jobs": None if jobs is None else json.dumps(list(jobs)),
+        }
         with self.transaction() as connection:
-            return connection.execute(statements.get("requeue"), (*_attempts_of(batch), names)).rowcount
+            connection.execute(statements.get("begin_requeue"))
+            connection.execute(statements.get("choose_again"), chosen)
+            connection.execute(statements.get("keep_exhausted"))
+            count = connection.execute(statements.get("requeue")).rowcount
+            connection.execute(statements.get("forget_unstarted"))
+            connection.execute(statements.get("end_requeue"))
+            if count:
+                connection.execute(statements.get("reopen_batch"), (batch,))
+        return count
 
     def attempts(self, batch: int, job: int | None = None) -> Iterator[AttemptRow]:
         """The outcomes of a batch, or of one job, in order; read as they are asked for."""
-        bounds = _attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)
-        with translated(self.layout.journal):
-            for row in self._connection.execute(statements.get("attempts"), bounds):
+        after, end = _attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)
+        # In pages: an open cursor would keep the write-ahead log from being reset for as long as the reader takes.
+        while rows := self.read("attempts", (after, end, _PAGE)):
+            for row in rows:
                 yield AttemptRow(
                     outcome=outcome_from(row),
                     final=bool(row[1]),
@@ -217,6 +242,7 @@ class Journal:
                     name=row[19] or "",
                     payload=row[20],
                 )
+            after = rows[-1][0]
 
 
 def _jobs_of(batch: int) -> tuple[int, int]:

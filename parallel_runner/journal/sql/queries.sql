@@ -72,31 +72,63 @@ WHERE o.attempt > ? AND o.attempt < ? AND o.final
   AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
 ORDER BY o.attempt;
 
--- name: tally: how many jobs ended in which state, by their last final outcome
-SELECT state, count(*) FROM (
-    SELECT o.attempt >> 8 AS job, o.state, max(o.attempt) FROM outcomes o
-    WHERE o.attempt > ? AND o.attempt < ? AND o.final
-      AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
-    GROUP BY o.attempt >> 8)
-GROUP BY state;
-
--- name: requeue: open ends of a batch again
-INSERT OR REPLACE INTO requeues (job, after_attempt)
-SELECT o.attempt >> 8, max(o.attempt) FROM outcomes o
-WHERE o.attempt > ? AND o.attempt < ? AND o.final AND o.state IN (SELECT value FROM json_each(?))
+-- name: tally: how many jobs ended in which state; after it was last queued a job has one final outcome at most
+SELECT o.state, count(*) FROM outcomes o
+WHERE o.attempt > ? AND o.attempt < ? AND o.final
   AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
-GROUP BY o.attempt >> 8;
+GROUP BY o.state;
+
+-- name: begin_requeue: where the jobs to open again are gathered; on disk, they may be many
+CREATE TEMP TABLE IF NOT EXISTS again (job INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+
+-- name: choose_again: jobs that ended so, and those that were skipped because of them, with their last attempt
+WITH RECURSIVE chosen (job) AS (
+    SELECT o.attempt >> 8 FROM outcomes o
+    WHERE o.attempt > :low AND o.attempt < :high AND o.final
+      AND o.state IN (SELECT value FROM json_each(:states))
+      AND (:jobs IS NULL OR o.attempt >> 8 IN (SELECT value FROM json_each(:jobs)))
+      AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
+    UNION
+    SELECT n.job FROM chosen c JOIN needs n ON n.needed = c.job
+    WHERE EXISTS (SELECT 1 FROM outcomes o
+                  WHERE o.attempt BETWEEN n.job << 8 AND n.job << 8 | 255 AND o.final AND o.state = 'skipped'
+                    AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = n.job), -1))
+)
+INSERT INTO temp.again (job, last)
+SELECT c.job, (SELECT max(o.attempt) FROM outcomes o WHERE o.attempt BETWEEN c.job << 8 AND c.job << 8 | 255)
+FROM chosen c WHERE true
+ON CONFLICT DO NOTHING;
+
+-- name: keep_exhausted: no attempt number is left for these
+DELETE FROM temp.again WHERE last & 255 = 255;
+
+-- name: requeue: whatever ended up to that attempt ends the job no more
+INSERT OR REPLACE INTO requeues (job, after_attempt)
+SELECT job, CASE WHEN last & 255 = 0 THEN last - 1 ELSE last END FROM temp.again;
+
+-- name: forget_unstarted: an end without an attempt makes room for the next such end
+DELETE FROM outcomes WHERE attempt IN (SELECT last FROM temp.again WHERE last & 255 = 0);
+
+-- name: reopen_batch: it has something to do again
+UPDATE batches SET state = 'interrupted' WHERE id = ? AND state = 'done';
+
+-- name: end_requeue: nothing is gathered any more
+DELETE FROM temp.again;
 
 -- name: attempts: the outcomes of a batch with their jobs, in order
 SELECT o.*, j.terms AS job_terms, j.name AS job_name, j.payload AS job_payload
 FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
-WHERE o.attempt > ? AND o.attempt < ? ORDER BY o.attempt;
+WHERE o.attempt > ? AND o.attempt < ? ORDER BY o.attempt LIMIT ?;
 
 -- name: one_job: a job by id
 SELECT id, terms, payload, name FROM jobs WHERE id = ?;
 
 -- name: job_by_name: a job by the name that its batch file gave it
 SELECT id FROM jobs WHERE id > ? AND id < ? AND name = ?;
+
+-- name: losses: how often a job's end is not known, or was its worker's, before an attempt
+SELECT count(*) FROM outcomes
+WHERE attempt >= ? AND attempt < ? AND failure IN ('worker_lost', 'unknown');
 
 -- name: all_leases: who holds what
 SELECT worker, owner, attempts FROM leases;
@@ -113,8 +145,16 @@ SELECT owner, pid, boot_id, kind, slots, started_at FROM owners;
 -- name: set_slots: the slots an owner has reserved
 UPDATE owners SET slots = ? WHERE owner = ?;
 
--- name: interrupt_batches_of: batches whose owner is gone
-UPDATE batches SET state = 'interrupted', owner = NULL WHERE state = 'open' AND owner = ?;
+-- name: settle_batch: nobody runs it any more: done when it is complete and nothing is left to do
+UPDATE batches SET owner = NULL, ended_at = :now, state = CASE
+    WHEN input_complete AND NOT EXISTS (
+        SELECT 1 FROM jobs j
+        WHERE j.id > batches.id << 32 AND j.id < (batches.id + 1) << 32
+          AND NOT EXISTS (SELECT 1 FROM outcomes o
+                          WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255 AND o.final
+                            AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1)))
+    THEN 'done' ELSE 'interrupted' END
+WHERE id = :batch AND ((owner IS NULL AND state = 'interrupted') OR owner = :owner);
 
 -- name: owned_batches: batches that somebody runs, or ran when it was killed
 SELECT id, owner FROM batches WHERE state = 'open' AND owner IS NOT NULL;
@@ -128,20 +168,77 @@ SELECT terms FROM jobs WHERE id = ?;
 -- name: old_batches: ended batches from before a moment
 SELECT id FROM batches WHERE state IN ('done', 'interrupted') AND owner IS NULL AND ended_at < ? ORDER BY id;
 
+-- name: prune_batch: a batch that nobody runs; what it leaves behind is found by its missing row
+DELETE FROM batches WHERE id = ? AND state IN ('done', 'interrupted') AND owner IS NULL;
+
+-- name: all_batch_ids: every batch that there is
+SELECT id FROM batches;
+
+-- name: next_job: the first job from a place on
+SELECT id FROM jobs WHERE id >= ? ORDER BY id LIMIT 1;
+
+-- name: next_outcome: the first attempt from a place on
+SELECT attempt FROM outcomes WHERE attempt >= ? ORDER BY attempt LIMIT 1;
+
+-- name: next_need: the first waiting job from a place on
+SELECT job FROM needs WHERE job >= ? ORDER BY job LIMIT 1;
+
+-- name: next_requeue: the first mark from a place on
+SELECT job FROM requeues WHERE job >= ? ORDER BY job LIMIT 1;
+
 -- name: prune_outcomes: some outcomes of a batch
-DELETE FROM outcomes WHERE attempt IN (SELECT attempt FROM outcomes WHERE attempt > ? AND attempt < ? LIMIT ?);
+DELETE FROM outcomes
+WHERE attempt IN (SELECT attempt FROM outcomes WHERE attempt >= ? AND attempt < ? ORDER BY attempt LIMIT ?);
 
 -- name: prune_jobs: some jobs of a batch
-DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id > ? AND id < ? LIMIT ?);
+DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE id >= ? AND id < ? ORDER BY id LIMIT ?);
 
--- name: prune_needs: what the jobs of a batch waited for
-DELETE FROM needs WHERE job > ? AND job < ?;
+-- name: prune_needs: some of what the jobs of a batch waited for
+DELETE FROM needs
+WHERE job IN (SELECT DISTINCT job FROM needs WHERE job >= ? AND job < ? ORDER BY job LIMIT ?);
 
--- name: prune_requeues: marks of a batch
-DELETE FROM requeues WHERE job > ? AND job < ?;
-
--- name: prune_batch: a batch without jobs
-DELETE FROM batches WHERE id = ?;
+-- name: prune_requeues: some marks of a batch
+DELETE FROM requeues WHERE job IN (SELECT job FROM requeues WHERE job >= ? AND job < ? ORDER BY job LIMIT ?);
 
 -- name: long_outputs: streams that are kept in segment files
-SELECT streams FROM outcomes WHERE streams IS NOT NULL;
+SELECT attempt, streams FROM outcomes WHERE attempt > ? AND streams IS NOT NULL ORDER BY attempt LIMIT ?;
+
+-- name: free_pages: pages of the file that hold nothing
+PRAGMA freelist_count;
+
+-- name: return_pages: give some of them back to the file system
+PRAGMA incremental_vacuum(512);
+
+-- name: checkpoint: move what is in the write-ahead log, as far as nobody reads it
+PRAGMA wal_checkpoint(PASSIVE);
+
+-- name: begin_matching: the keys of a batch's jobs; on disk, they may be many
+CREATE TEMP TABLE input_keys (
+    key BLOB NOT NULL, job INTEGER NOT NULL, done INTEGER NOT NULL, PRIMARY KEY (key, job)
+) WITHOUT ROWID;
+
+-- name: fill_matching: sorted, so that the table is written front to back
+INSERT INTO temp.input_keys (key, job, done)
+SELECT j.key, j.id,
+       EXISTS (SELECT 1 FROM outcomes o
+               WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255 AND o.final
+                 AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1))
+FROM jobs j WHERE j.id > ? AND j.id < ? ORDER BY j.key, j.id;
+
+-- name: match_key: the first job of that key that no line has claimed
+SELECT k.job, k.done FROM temp.input_keys k WHERE k.key = ? ORDER BY k.job LIMIT 1;
+
+-- name: claim_key: a line has claimed this job
+DELETE FROM temp.input_keys WHERE key = ? AND job = ?;
+
+-- name: matched_job: a job with the number of attempts made
+SELECT j.id, j.terms, j.payload,
+       (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),
+       j.name
+FROM jobs j WHERE j.id = ?;
+
+-- name: unmatched: jobs to do that no line has claimed
+SELECT key, job FROM temp.input_keys WHERE NOT done LIMIT ?;
+
+-- name: end_matching: the keys are not needed any more
+DROP TABLE IF EXISTS temp.input_keys;

@@ -30,6 +30,8 @@ CREATE TABLE needs (
     PRIMARY KEY (job, needed)
 ) WITHOUT ROWID;
 
+CREATE INDEX needs_by_needed ON needs (needed);
+
 CREATE TABLE outcomes (
     attempt     INTEGER PRIMARY KEY,
     final       INTEGER NOT NULL,

@@ -1,0 +1,227 @@
+"""What `run`, `resume` and `retry` share: one batch, run in this process, from open to exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from parallel_runner.errors import EXIT_SIGNAL_BASE, EXIT_STATE, StateError
+from parallel_runner.ids import attempt_name, batch_name, batch_of, job_of
+from parallel_runner.journal import owners
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.batch import BatchHeader
+from parallel_runner.model.job import JobSpec
+from parallel_runner.model.lifecycle import State
+from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.terms import Terms
+from parallel_runner.pools.plans import write_environment
+from parallel_runner.reports import summary
+from parallel_runner.reports.records import json_line, outcome_record
+from parallel_runner.runner.batch_run import BatchRun, Ended, Report
+from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
+from parallel_runner.runner.printing import Printer
+from parallel_runner.runner.session import Session
+from parallel_runner.runner.writing import Sink
+from parallel_runner.settings.home import Home
+
+SIGPIPE = 13
+
+
+@dataclass(frozen=True)
+class View:
+    """What the user wants to see, and how wide it may run."""
+
+    jobs: int
+    keep_order: bool = False
+    json: bool = False
+    quiet: bool = False
+    watchers: tuple[Callable[[Outcome, bool, str], None], ...] = ()
+    """Called with each committed outcome, whether it is final, and the outputs' directory."""
+    stderr: Callable[[str], None] = field(default=lambda line: _say(line))
+
+
+@dataclass(frozen=True)
+class NewBatch:
+    """A batch that is about to be made."""
+
+    header: BatchHeader
+    command: str
+    jobs: Iterable[JobSpec] | None = None
+    """Jobs that are there already; None: they are read from `source`."""
+    source: tuple[int, bytes] = (0, b"\n")
+    """Descriptor and separator."""
+    make: Callable[[list[bytes]], list[JobSpec]] | None = None
+
+
+def _say(line: str) -> None:
+    try:
+        sys.stderr.write(f"parallel-runner: {line}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run_new(home: Home, new: NewBatch, view: View) -> int:
+    """Make a batch and run it; returns the exit code."""
+    with Session(home) as session:
+        _recover(session, view)
+        environment = f"{session.owner.token}.env"
+        path = f"{session.layout.environments}/{environment}"
+        write_environment(path, dict(os.environb))
+        terms = tuple(_with_environment(one, environment) for one in new.header.terms)
+        header = BatchHeader(
+            name=new.header.name,
+            cwd=new.header.cwd,
+            identity=new.header.identity,
+            results=new.header.results,
+            terms=terms,
+        )
+        batch = session.journal.create_batch(header, session.owner.token, new.command)
+        feed = _feed(session, batch, new)
+        return _run(session, batch, header.terms, feed, view)
+
+
+def run_again(home: Home, batch: int, view: View, prepare: Callable[[Journal], None] | None = None) -> int:
+    """Go on with a batch; returns the exit code. `prepare` may open ended jobs again first.
+
+    Raises:
+        StateError: somebody runs it.
+    """
+    with Session(home) as session:
+        _recover(session, view)
+        row = session.journal.batch(batch)
+        if row.owner is not None and owners.is_alive(session.layout, row.owner):
+            raise StateError(f"{batch_name(batch)} is being run by another process; see `parallel-runner ps`")
+        if prepare is not None:
+            prepare(session.journal)
+        if not session.journal.claim_batch(batch, session.owner.token, row.owner):
+            raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
+        if not row.input_complete:
+            view.stderr(
+                f"{batch_name(batch)}: its input was not read to the end; only the "
+                f"{session.journal.count_jobs(batch)} jobs that were read are known"
+            )
+        feed = JournalFeed(session.journal, batch)
+        feed.exclude(session.recovered.orphans)
+        terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
+        return _run(session, batch, terms, feed, view)
+
+
+def _with_environment(terms: Terms, name: str) -> Terms:
+    import msgspec
+
+    return msgspec.structs.replace(terms, environment=name)
+
+
+def _environment_or_own(session: Session, terms: Terms) -> Terms:
+    """The batch's own environment, or, where that file is gone, ours."""
+    if terms.environment and not os.path.exists(f"{session.layout.environments}/{terms.environment}"):
+        return _with_environment(terms, "")
+    return terms
+
+
+def _feed(session: Session, batch: int, new: NewBatch) -> Feed:
+    if new.jobs is not None:
+        return ListFeed(session.journal, batch, new.jobs)
+    assert new.make is not None
+    return LineFeed(session.journal, batch, session.reactor, new.source, new.make)
+
+
+def _recover(session: Session, view: View) -> None:
+    session.recover()
+    report = session.recovered
+    if report.adopted:
+        view.stderr(f"took over {report.adopted} outcomes of a runner that had died")
+    if session.killed:
+        view.stderr(f"ended {len(session.killed)} processes that a dead runner's jobs had left")
+    if report.doubtful:
+        names = ", ".join(attempt_name(attempt) for attempt in report.doubtful[:10])
+        batches = {batch_name(batch_of(job_of(attempt))) for attempt in report.doubtful}
+        view.stderr(f"nobody knows the end of {names}: runner and worker both died while it ran")
+        for name in sorted(batches):
+            view.stderr(f"to run such jobs again: parallel-runner retry --unknown {name}")
+    for orphan in report.orphans:
+        if orphan.attempts:
+            held = ", ".join(attempt_name(attempt) for attempt in orphan.attempts[:3])
+            view.stderr(f"worker {orphan.pid} of a dead runner is finishing {held}; its result will be taken over")
+
+
+class _Reader:
+    """Reads inline outputs back that waited too long for their turn."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def outcome(self, attempt: int) -> Outcome:
+        job = job_of(attempt)
+        rows = [row.outcome for row in self._journal.attempts(batch_of(job), job)]
+        return next(outcome for outcome in rows if outcome.attempt == attempt)
+
+
+def _run(session: Session, batch: int, terms: Sequence[Terms], feed: Feed, view: View) -> int:
+    slots = session.reserve(view.jobs)
+    if slots < view.jobs:
+        view.stderr(f"{slots} of {view.jobs} instances are free on this home; running with these")
+    began = time.monotonic()
+    sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
+    outputs = session.layout.outputs
+    printer = Printer(
+        sinks,
+        outputs,
+        _Reader(session.journal),
+        keep_order=view.keep_order,
+        render=(lambda outcome: json_line(outcome_record(outcome, outputs, final=True))) if view.json else None,
+    )
+
+    def told(outcome: Outcome, final: bool) -> None:
+        for watcher in view.watchers:
+            watcher(outcome, final, outputs)
+
+    report = Report(told, view.stderr)
+    ended = BatchRun(session, batch, terms, feed, printer, sinks, report, slots).run()
+    return _conclude(session, ended, view, time.monotonic() - began)
+
+
+def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
+    if ended.trouble:
+        view.stderr(f"{ended.trouble}; what had ended is kept and is taken over by the next command")
+        return EXIT_STATE
+    batch = ended.batch
+    tally = session.journal.tally(batch)
+    pending = session.journal.count_pending(batch)
+    if not pending:
+        _remove_environment(session, batch)
+    if ended.broken_pipe:
+        return EXIT_SIGNAL_BASE + SIGPIPE
+    _tell(batch, tally, pending, ended, view, wall)
+    if ended.signal is not None:
+        return EXIT_SIGNAL_BASE + ended.signal
+    return summary.exit_code(tally)
+
+
+def _tell(batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float) -> None:
+    failed = summary.failed_count(tally)
+    if view.quiet and not failed and not pending:
+        return
+    view.stderr(summary.headline(batch, tally, pending, wall))
+    for line in summary.failure_lines(ended.failed):
+        view.stderr(line)
+    for line in summary.next_commands(batch, tally, pending):
+        view.stderr(line)
+
+
+def _remove_environment(session: Session, batch: int) -> None:
+    for terms in session.journal.batch(batch).header.terms:
+        if terms.environment:
+            try:
+                os.unlink(f"{session.layout.environments}/{terms.environment}")
+            except FileNotFoundError:
+                continue
