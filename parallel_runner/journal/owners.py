@@ -50,18 +50,34 @@ def is_alive(layout: StateLayout, owner: str) -> bool:
     return is_held(layout.owner_lock(owner))
 
 
+def spooled_workers(layout: StateLayout) -> set[str]:
+    """Workers that have a spool, dead or alive."""
+    ending = ".spool"
+    return {name[: -len(ending)] for name in os.listdir(f"{layout.root}/spool") if name.endswith(ending)}
+
+
 def reserve_slots(journal: Journal, owner: str, want: int, budget: int) -> int:
     """Reserve up to `want` slots so that all live owners together have at most `budget`; returns how many.
+
+    A dead owner counts with as many slots as it has workers that are alive.
 
     Raises:
         JournalBusyError: try again soon.
     """
     with journal.transaction() as connection:
         rows = connection.execute(statements.get("all_owners")).fetchall()
-        used: int = sum(row[4] for row in rows if row[0] != owner and is_alive(journal.layout, row[0]))
+        living = {row[0]: row[4] for row in rows if row[0] != owner and is_alive(journal.layout, row[0])}
+        used: int = sum(living.values()) + _orphans(journal.layout, {owner, *living})
         granted = max(0, min(want, budget - used))
         connection.execute(statements.get("set_slots"), (granted, owner))
     return granted
+
+
+def _orphans(layout: StateLayout, living: set[str]) -> int:
+    strangers = {worker for worker in spooled_workers(layout) if owner_of(worker) not in living}
+    return sum(
+        is_held(layout.worker_lock(worker)) and not is_alive(layout, owner_of(worker)) for worker in strangers
+    )
 
 
 def boot_id() -> str:

@@ -3,25 +3,27 @@
     spool, worker dead     its outcomes are adopted; one that began and did not end is in doubt; the rest is free
     spool, worker alive    (an orphan that finishes its job) its outcomes are adopted; what it freed is free
     lease, no spool        the worker died before it opened one: free; after another boot: in doubt
-    owner's row            removed; its open batches are interrupted
+    owner's row            removed; its open batches are interrupted, or done when nothing is left to do
 
-All of it is one IMMEDIATE transaction; files go after the commit. Killed anywhere, it can simply be done again.
+All of it is one IMMEDIATE transaction; files go after the commit. Killed anywhere, it can be done again: what
+is adopted twice counts once, and names of owners and workers are never used again, so that the dead stay dead.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from parallel_runner.ids import batch_of, job_of, number_of
+from parallel_runner.ids import attempt_id, batch_of, job_of, number_of
 from parallel_runner.journal import spool, statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
-from parallel_runner.journal.owners import boot_id, is_alive, owner_of
+from parallel_runner.journal.owners import boot_id, is_alive, owner_of, spooled_workers
 from parallel_runner.journal.rows import outcome_row, pack_attempts, unpack_attempts
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import FailureClass, State
@@ -50,6 +52,8 @@ class Report:
 
     adopted: int = 0
     """Outcomes that the journal did not have."""
+    outcomes: list[tuple[Outcome, bool]] = field(default_factory=list)
+    """These outcomes, those in doubt too, each with whether it is final."""
     doubtful: list[int] = field(default_factory=list)
     """Attempts of which nobody knows the end."""
     orphans: list[Orphan] = field(default_factory=list)
@@ -65,6 +69,10 @@ class _Found:
     alive: bool
     leased: tuple[int, ...]
     records: tuple[spool.Record, ...]
+    torn: bool
+    """The spool is not there, or its end is damaged."""
+    rebooted: bool
+    """Its owner ran before the machine was started the last time."""
 
     def ended(self) -> list[Outcome]:
         return [record.outcome for record in self.records if isinstance(record, spool.Ended)]
@@ -96,34 +104,49 @@ def recover(journal: Journal, me: str, read_only: Callable[[str], bool]) -> Repo
     report = Report()
     layout = journal.layout
     with journal.transaction() as connection:
-        for found in _find(connection, layout, me):
-            _take_over(connection, found, report, read_only)
-        _clear_owners(connection, layout, me, report)
+        leases = {row[0]: unpack_attempts(row[2]) for row in connection.execute(statements.get("all_leases"))}
+        workers = sorted(spooled_workers(layout) | leases.keys())
+        boots = {row[0]: row[2] for row in connection.execute(statements.get("all_owners"))}
+        batches = connection.execute(statements.get("owned_batches")).fetchall()
+        known = {owner_of(worker) for worker in workers} | boots.keys() | {row[1] for row in batches}
+        # Asked once for each: an owner that dies meanwhile must not lose its batches before its workers are seen.
+        dead = {owner for owner in known if owner != me and not is_alive(layout, owner)}
+        for worker in workers:
+            if owner_of(worker) in dead:
+                found = _look(layout, worker, leases.get(worker, ()), boots.get(owner_of(worker), ""))
+                _take_over(connection, found, report, read_only)
+        _clear_owners(connection, dead, batches, report)
     for worker in report.dead:
         _unlink(layout.spool(worker), layout.spool(worker) + ".new", layout.worker_lock(worker))
+    for owner in dead:
+        _unlink(layout.owner_lock(owner))
     return report
 
 
-def _find(connection: sqlite3.Connection, layout: StateLayout, me: str) -> list[_Found]:
-    leases = {row[0]: unpack_attempts(row[2]) for row in connection.execute(statements.get("all_leases"))}
-    names = {name[: -len(".spool")] for name in os.listdir(f"{layout.root}/spool") if name.endswith(".spool")}
-    found = []
-    for worker in sorted(names | leases.keys()):
-        owner = owner_of(worker)
-        if owner == me or is_alive(layout, owner):
-            continue
-        # The lock first, the spool after: of a worker that dies in between, the whole spool is read.
-        alive = is_held(layout.worker_lock(worker))
-        records = tuple(spool.read(layout.spool(worker)))
-        found.append(_Found(worker, alive, leases.get(worker, ()), records))
-    return found
+def _look(layout: StateLayout, worker: str, leased: tuple[int, ...], owner_boot: str) -> _Found:
+    # The lock first, the spool after: of a worker that dies in between, the whole spool is read.
+    alive = is_held(layout.worker_lock(worker))
+    records, torn = _read_spool(layout.spool(worker))
+    opened = next((record for record in records if isinstance(record, spool.Opened)), None)
+    boot = opened.boot_id if opened else owner_boot
+    return _Found(worker, alive, leased, records, torn, rebooted=boot not in ("", boot_id()))
+
+
+def _read_spool(path: str) -> tuple[tuple[spool.Record, ...], bool]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except FileNotFoundError:
+        return (), True
+    records = tuple(spool.unpack(data))
+    return records, not records or sum(len(spool.pack(record)) for record in records) != len(data)
 
 
 def _take_over(
     connection: sqlite3.Connection, found: _Found, report: Report, read_only: Callable[[str], bool]
 ) -> None:
     for outcome in found.ended():
-        report.adopted += _add(connection, outcome, read_only)
+        report.adopted += _add(connection, outcome, report, read_only)
     ended = {outcome.attempt for outcome in found.ended()}
     if found.alive:
         freed, opened = found.freed(), found.opened()
@@ -137,31 +160,38 @@ def _take_over(
     for attempt in _doubtful(found, ended):
         detail = "its runner and its worker both died while it ran"
         outcome = Outcome(attempt, State.UNKNOWN, FailureClass.UNKNOWN, worker=found.worker, detail=detail)
-        if _add(connection, outcome, read_only):
+        if _add(connection, outcome, report, read_only):
             report.doubtful.append(attempt)
     connection.execute(statements.get("drop_lease"), (found.worker,))
     report.dead.append(found.worker)
 
 
 def _doubtful(found: _Found, ended: Iterable[int]) -> list[int]:
-    opened = found.opened()
     in_hand = [found.in_hand()] if found.in_hand() else []
-    if opened is None or opened.boot_id == boot_id() or found.freed() is not None:
-        # Leases are sent only to a worker whose spool is open: without one, nothing can have begun.
+    if not (found.rebooted and found.torn) or found.freed() is not None:
+        # What a worker begins is in its spool before, and its spool goes only after all of it is committed: what
+        # is not there has not begun.
         return in_hand
-    # After another boot the end of the spool may be missing: any lease may have begun.
+    # The machine went down under it, and the end of the spool with it: any lease may have begun.
     done = set(ended)
-    return [attempt for attempt in {*found.leased, *in_hand} if attempt not in done]
+    return sorted(attempt for attempt in {*found.leased, *in_hand} if attempt not in done)
 
 
-def _add(connection: sqlite3.Connection, outcome: Outcome, read_only: Callable[[str], bool]) -> int:
+def _add(connection: sqlite3.Connection, outcome: Outcome, report: Report, read_only: Callable[[str], bool]) -> int:
     job = job_of(outcome.attempt)
     terms = _terms_of(connection, job)
     if terms is None:
         return 0  # Its batch was pruned.
-    losses = 0
-    decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=read_only(terms.tool))
-    return connection.execute(statements.get("add_outcome"), outcome_row(decision.outcome, decision.final)).rowcount
+    lost = outcome.failure in (FailureClass.WORKER_LOST, FailureClass.UNKNOWN)
+    row = connection.execute(statements.get("losses"), (attempt_id(job, 0), outcome.attempt)).fetchone()
+    # Only then is the tool asked: a plug-in that is gone must not stand in the way of what is certain.
+    harmless = outcome.state is State.UNKNOWN and read_only(terms.tool)
+    decision = decide(outcome, terms, number_of(outcome.attempt), row[0] + lost, read_only=harmless)
+    values = outcome_row(decision.outcome, decision.final)
+    if not connection.execute(statements.get("add_outcome"), values).rowcount:
+        return 0
+    report.outcomes.append((decision.outcome, decision.final))
+    return 1
 
 
 def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
@@ -173,16 +203,17 @@ def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
     return terms
 
 
-def _clear_owners(connection: sqlite3.Connection, layout: StateLayout, me: str, report: Report) -> None:
-    owners = {row[0] for row in connection.execute(statements.get("all_owners"))}
-    owners |= {row[1] for row in connection.execute(statements.get("owned_batches"))}
-    for owner in owners - {me}:
-        if is_alive(layout, owner):
-            continue
-        connection.execute(statements.get("interrupt_batches_of"), (owner,))
-        connection.execute(statements.get("drop_owner"), (owner,))
-        _unlink(layout.owner_lock(owner))
-        report.owners += 1
+def _clear_owners(
+    connection: sqlite3.Connection, dead: Iterable[str], batches: Iterable[tuple[int, str]], report: Report
+) -> None:
+    for owner in dead:
+        report.owners += connection.execute(statements.get("drop_owner"), (owner,)).rowcount
+    ended = {batch: owner for batch, owner in batches if owner in dead}
+    # Interrupted ones may have had their last jobs adopted just now.
+    adopted = {batch_of(job_of(outcome.attempt)) for outcome, _ in report.outcomes}
+    for batch in adopted | ended.keys():
+        values = {"now": time.time(), "batch": batch, "owner": ended.get(batch)}
+        connection.execute(statements.get("settle_batch"), values)
 
 
 def _unlink(*paths: str) -> None:

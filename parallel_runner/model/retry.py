@@ -30,17 +30,18 @@ def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_onl
 
     A lost worker's attempt is repeated up to `lost_retries` times, then the job is quarantined: it may be what
     kills them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless
-    running it twice does no harm.
+    running it twice does no harm: then it is repeated as one that was lost, and counts as such.
     """
     retry = terms.retry
     if outcome.state is State.INTERRUPTED:
-        return Decision(outcome, final=False, resumable=True)
+        return Decision(outcome, final=number >= MAX_ATTEMPTS, resumable=True)
     if outcome.failure is FailureClass.WORKER_LOST:
         if losses <= retry.lost_retries and number < MAX_ATTEMPTS:
             return Decision(outcome, final=False)
         return Decision(msgspec.structs.replace(outcome, state=State.QUARANTINED), final=True)
     if outcome.state is State.UNKNOWN:
-        return Decision(outcome, final=not reruns_unknown(terms, read_only=read_only), resumable=True)
+        again = losses <= retry.lost_retries and number < MAX_ATTEMPTS
+        return Decision(outcome, final=not (again and reruns_unknown(terms, read_only=read_only)), resumable=True)
     # What was lost does not count against the retries that the user asked for.
     own = number - losses
     allowed = own <= retry.max and number < MAX_ATTEMPTS

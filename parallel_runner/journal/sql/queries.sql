@@ -14,8 +14,9 @@ UPDATE batches SET input_complete = 1 WHERE id = ?;
 -- name: end_batch: how a batch ended, and that nobody runs it
 UPDATE batches SET state = ?, owner = NULL, ended_at = ? WHERE id = ?;
 
--- name: claim_batch: a batch is run again; by its former owner only if that is gone
-UPDATE batches SET state = 'open', owner = ?, ended_at = NULL WHERE id = ? AND (owner IS NULL OR owner = ?);
+-- name: claim_batch: a batch is run again; from its former owner only when nothing that it leased is left to look after
+UPDATE batches SET state = 'open', owner = ?, ended_at = NULL
+WHERE id = ? AND (owner IS NULL OR (owner = ? AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.owner = batches.owner)));
 
 -- name: set_lease: everything that a worker may hold
 INSERT OR REPLACE INTO leases (worker, owner, attempts) VALUES (?, ?, ?);
