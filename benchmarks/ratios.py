@@ -20,9 +20,7 @@ class Spread:
 
     def scaled(self, factor: float) -> Spread:
         """The same in another unit."""
-        return Spread(
-            median=self.median * factor, low=self.low * factor, high=self.high * factor, count=self.count
-        )
+        return Spread(median=self.median * factor, low=self.low * factor, high=self.high * factor, count=self.count)
 
 
 def spread(values: Sequence[float]) -> Spread:

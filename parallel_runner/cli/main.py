@@ -24,9 +24,6 @@ VERBS: dict[str, str] = {
     "history": "List batches.",
     "results": "Print the attempts of a batch, as JSON lines.",
     "logs": "Print what a job wrote.",
-    "prune": "Remove old history.",
-    "config": "Show, explain or describe the configuration.",
-    "deploy": "Set up a home and try it with a sample batch.",
 }
 """Each verb is a module of the same name in this package, with a click command called `command`."""
 

@@ -15,7 +15,7 @@ from parallel_runner.model.outcome import NO_OUTPUT, Outcome, Output, Usage
 from parallel_runner.model.terms import Terms
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_streams = msgspec.msgpack.Decoder(tuple[Output, Output]).decode
+decode_streams = msgspec.msgpack.Decoder(tuple[Output, Output]).decode
 _decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
 
 
@@ -61,7 +61,7 @@ def outcome_row(outcome: Outcome, final: bool) -> tuple[Any, ...]:
 
 def outcome_from(row: Sequence[Any]) -> Outcome:
     """An outcome from the columns of table `outcomes`, in their order."""
-    out, err = (_inline(row[11]), _inline(row[12])) if row[13] is None else _decode_streams(row[13])
+    out, err = (_inline(row[11]), _inline(row[12])) if row[13] is None else decode_streams(row[13])
     return Outcome(
         attempt=row[0],
         state=State(row[2]),

@@ -90,8 +90,19 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """An IMMEDIATE transaction: committed at the end, undone on any error."""
+        with self._between("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def deferred(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that keeps nobody else waiting, for reading and for temporary tables."""
+        with self._between("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def _between(self, begin: str) -> Iterator[sqlite3.Connection]:
         with translated(self.layout.journal):
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(begin)
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")

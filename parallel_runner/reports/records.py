@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_name, job_of, number_of, seq_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.model.outcome import Outcome, Output
@@ -33,7 +34,7 @@ def describe(tool: str, payload: bytes) -> bytes:
     try:
         known = registry.get(tool)
         return known.describe(msgspec.msgpack.decode(payload, type=known.payload_type))
-    except Exception:
+    except (ParallelRunnerError, msgspec.MsgspecError, ImportError):
         return payload
 
 

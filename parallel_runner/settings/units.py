@@ -14,7 +14,7 @@ _POWERS = "KMGT"
 
 
 def size_of(value: object) -> int | None:
-    """Bytes: an int, or `64K`, `50M`, `2G` (powers of 1024), `2GB` (powers of 1000, as GNU has it). None: neither."""
+    """Bytes: an int, or `64K`, `2G` (powers of 1024), `2GB` (powers of 1000, as GNU has it). None: neither."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -1,0 +1,25 @@
+"""`retry`: run failed jobs again."""
+
+from __future__ import annotations
+
+import click
+
+from parallel_runner.cli.again import again_options, go_on
+from parallel_runner.cli.reading import reading
+from parallel_runner.model.lifecycle import State
+from parallel_runner.reports.finding import find_batch
+
+FAILED = (State.FAILED, State.TIMED_OUT, State.REJECTED, State.QUARANTINED, State.CANCELLED, State.SKIPPED)
+
+
+@click.command()
+@click.option("--unknown", is_flag=True, help="Also those of which nobody knows whether they ran to their end.")
+@again_options
+def command(
+    batch: str | None, unknown: bool, jobs: str | None, as_json: bool, quiet: bool, home: str | None
+) -> int:
+    """Run the failed jobs of BATCH (default: the latest) again, and what was skipped because of them."""
+    with reading(home) as journal:
+        ident = find_batch(journal, batch).id
+    states = (*FAILED, State.UNKNOWN) if unknown else FAILED
+    return go_on(ident, (jobs, as_json, quiet), home, states)
