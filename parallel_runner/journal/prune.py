@@ -1,6 +1,6 @@
 """Removing old history, in steps so small that nobody who writes is kept waiting.
 
-The batch's row goes first: then nobody can resume it, and whatever a killed prune leaves is found by its missing row.
+The batch's row goes first: then nobody can resume it, and what a killed prune leaves is found by its missing row.
 Batch numbers are never used again. Segment files go last, once no outcome refers to them.
 """
 
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from parallel_runner.errors import JournalBusyError
 from parallel_runner.ids import attempt_id, batch_of, job_id, job_of
@@ -31,6 +31,7 @@ _FIRST_STEP = 500
 _PAGE = 1000
 _SEGMENT = ".seg"
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 @dataclass
@@ -87,15 +88,15 @@ def prune(journal: Journal, older_than_days: float, now: datetime) -> Pruned:
     pruned = Pruned()
     before = _size(journal)
     for batch in _old(journal, now - timedelta(days=older_than_days)):
-        pruned.batches += _patiently(lambda batch=batch: _execute(journal, "prune_batch", (batch,)))  # type: ignore[misc]
+        pruned.batches += _patiently(_execute, journal, "prune_batch", (batch,))
     for table in _TABLES:
         pruned.rows += _sweep(journal, table)
     while journal.read("free_pages")[0][0]:
         left = journal.read("free_pages")[0][0]
-        _patiently(lambda: journal.read("return_pages"))
+        _patiently(journal.read, "return_pages")
         if journal.read("free_pages")[0][0] >= left:
             break  # Made without auto_vacuum: the pages are used again, but the file does not shrink.
-    _patiently(lambda: journal.read("checkpoint"))
+    _patiently(journal.read, "checkpoint")
     pruned.freed = max(0, before - _size(journal))
     for path in _unreferenced(journal):
         pruned.freed += os.stat(path).st_size
@@ -119,11 +120,11 @@ def _execute(journal: Journal, statement: str, values: tuple[int, ...]) -> int:
         return connection.execute(statements.get(statement), values).rowcount
 
 
-def _patiently(action: Callable[[], _T]) -> _T:
+def _patiently(action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            return action()
+            return action(*args, **kwargs)
         except JournalBusyError:
             if time.monotonic() > until:
                 raise
@@ -137,7 +138,7 @@ def _sweep(journal: Journal, table: _Table) -> int:
         batch = table.batch_of(rows[0][0])
         place = table.start_of(batch + 1)
         # Asked after the row was seen: a batch's own row is there before its jobs.
-        if batch not in {row[0] for row in journal.read("all_batch_ids")}:
+        if not journal.read("read_batch", (batch,)):
             removed += _delete(journal, table.delete, table.start_of(batch), place)
     return removed
 
@@ -147,7 +148,7 @@ def _delete(journal: Journal, statement: str, start: int, end: int) -> int:
     step = _FIRST_STEP
     while True:
         began = time.monotonic()
-        count = _patiently(lambda: _execute(journal, statement, (start, end, step)))  # noqa: B023 - called at once
+        count = _patiently(_execute, journal, statement, (start, end, step))
         if not count:
             return removed
         removed += count

@@ -172,9 +172,6 @@ SELECT id FROM batches WHERE state IN ('done', 'interrupted') AND owner IS NULL 
 -- name: prune_batch: a batch that nobody runs; what it leaves behind is found by its missing row
 DELETE FROM batches WHERE id = ? AND state IN ('done', 'interrupted') AND owner IS NULL;
 
--- name: all_batch_ids: every batch that there is
-SELECT id FROM batches;
-
 -- name: next_job: the first job from a place on
 SELECT id FROM jobs WHERE id >= ? ORDER BY id LIMIT 1;
 
