@@ -40,9 +40,6 @@ SELECT * FROM batches ORDER BY id DESC LIMIT ?;
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
 
--- name: open_batches: batches that an owner has not ended
-SELECT id FROM batches WHERE owner = ? AND state = 'open';
-
 -- name: pending_jobs: jobs without a final outcome after they were last queued, with the number of attempts made
 SELECT j.id, j.terms, j.payload,
        (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),
