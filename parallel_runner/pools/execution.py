@@ -9,6 +9,7 @@ The worker is a child subreaper and runs one attempt at a time, so every descend
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import time
@@ -63,7 +64,6 @@ class Execution:
         """When TERM has had its grace."""
         self._user = self._system = 0.0
         self._rss = 0
-        self._own_rss = _own_peak()
         self.escaped = False
         self.kept = False
         self._watch_streams()
@@ -119,7 +119,7 @@ class Execution:
             exit_code=verdict.exit_code,
             signal=verdict.signal,
             started_at=started_at,
-            usage=Usage(wall, self._user, self._system, self._peak()),
+            usage=Usage(wall, self._user, self._system, self._rss or None),
             out=out,
             err=err,
             containment="subreaper",
@@ -287,9 +287,8 @@ class Execution:
         if reaped == self._pid:
             self._status = status
         # A spawned child starts with its parent's peak: below that nothing can be told of its own.
-        peak = usage.ru_maxrss * 1024
-        if peak > self._own_rss:
-            self._rss = max(self._rss, peak)
+        if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
+            self._rss = max(self._rss, usage.ru_maxrss * 1024)
 
     def _reap_all(self) -> None:
         while True:
@@ -323,9 +322,6 @@ class Execution:
             stream.renew()
         self._watch_streams()
 
-    def _peak(self) -> int | None:
-        return self._rss or None
-
 
 def refused(state: State, failure: FailureClass, detail: str, exit_code: int | None = None) -> Outcome:
     """The outcome of an attempt whose command never ran."""
@@ -358,14 +354,6 @@ def _open_pidfd(pid: int) -> int:
         return os.pidfd_open(pid)
     except OSError:
         return -1
-
-
-def _own_peak() -> int:
-    with open("/proc/self/status", "rb") as file:
-        for line in file:
-            if line.startswith(b"VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0
 
 
 def _memory_file(data: bytes) -> int:

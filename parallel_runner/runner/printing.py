@@ -106,18 +106,27 @@ class Printer:
 
     def pump(self) -> None:
         """Move what there is towards the descriptors, as far as they take it."""
+        more = True
+        while more:
+            more = self._fill()
+            self._out.flush()
+            self._err.flush()
+            # A file takes all of it at once; a pipe keeps the rest waiting, and the loop comes back.
+            more = more and not self._out.waiting and not self._err.waiting
+
+    def _fill(self) -> bool:
+        """Hand about 1 MiB to the sinks. False when there is no more."""
         while self._out.waiting + self._err.waiting < _ENOUGH:
             if self._current is None:
                 if not self._queue:
-                    break
+                    return False
                 self._current = self._pieces(self._queue.popleft())
             piece = next(self._current, None)
             if piece is None:
                 self._current = None
-                continue
-            piece[0].write(piece[1])
-        self._out.flush()
-        self._err.flush()
+            else:
+                piece[0].write(piece[1])
+        return True
 
     def _pieces(self, item: Outcome | int) -> Iterator[tuple[Sink, bytes]]:
         outcome = item if isinstance(item, Outcome) else self._reader.outcome(item)
