@@ -30,6 +30,8 @@ from benchmarks.workloads import WORKLOADS, Inputs
 from parallel_runner.errors import UsageError
 
 START_UP = "start-up"
+LEAST = 1_000
+"""Jobs that also slow peers get; with fewer, our own start-up would be most of what is seen."""
 
 
 def contests(only: Sequence[str], jobs: int, missing: Sequence[str]) -> list[Contest]:
@@ -53,7 +55,10 @@ def contests(only: Sequence[str], jobs: int, missing: Sequence[str]) -> list[Con
         return []
     return [
         Contest(
-            workload=workload, peer=peer.name, jobs=max(1, int(jobs * peer.share)), peer_start_up=not peer.engine
+            workload=workload,
+            peer=peer.name,
+            jobs=max(min(jobs, LEAST), int(jobs * peer.share)),
+            peer_start_up=not peer.engine,
         )
         for workload in workloads or WORKLOADS
         for peer in PEERS.values()

@@ -20,12 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 Result = tuple[int, bytes, bytes]
 RunAll = Callable[[Sequence[list[str]]], "Sequence[Result]"]
 CHUNK = 16
+"""Jobs in a chunk, where the engine leaves that to the caller."""
 
 
 def run_job(argv: list[str]) -> Result:
@@ -35,12 +36,17 @@ def run_job(argv: list[str]) -> Result:
 
 
 @contextmanager
-def futures(slots: int) -> Iterator[RunAll]:
-    """ProcessPoolExecutor, jobs sent in chunks."""
+def futures(slots: int, chunk: int = 1) -> Iterator[RunAll]:
+    """ProcessPoolExecutor; its map sends jobs one by one unless told otherwise."""
     from concurrent.futures import ProcessPoolExecutor
 
     with ProcessPoolExecutor(slots) as pool:
-        yield lambda jobs: list(pool.map(run_job, jobs, chunksize=CHUNK))
+        yield lambda jobs: list(pool.map(run_job, jobs, chunksize=chunk))
+
+
+def futures_chunked(slots: int) -> AbstractContextManager[RunAll]:
+    """ProcessPoolExecutor, told to send jobs in chunks."""
+    return futures(slots, CHUNK)
 
 
 @contextmanager
@@ -79,8 +85,8 @@ def ray(slots: int) -> Iterator[RunAll]:
         engine.shutdown()
 
 
-ENGINES = {"futures": futures, "joblib": joblib, "dask": dask, "ray": ray}
-PACKAGES = {"futures": "", "joblib": "joblib", "dask": "distributed", "ray": "ray"}
+ENGINES = {"futures": futures, "futures-chunked": futures_chunked, "joblib": joblib, "dask": dask, "ray": ray}
+PACKAGES = {"futures": "", "futures-chunked": "", "joblib": "joblib", "dask": "distributed", "ray": "ray"}
 
 
 def installed() -> dict[str, str]:
