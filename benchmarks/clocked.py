@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import subprocess
 import time
@@ -61,6 +62,11 @@ def start(command: Command) -> subprocess.Popen[bytes]:
             env=environment(command.env),
             cwd=command.cwd,
         )
+
+
+def ended(pidfd: int, timeout: float) -> bool:
+    """Wait at most `timeout` seconds for a process to end, without reaping it."""
+    return bool(select.select([pidfd], [], [], timeout)[0])
 
 
 def finish(process: subprocess.Popen[bytes], command: Command) -> float:
