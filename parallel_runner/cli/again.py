@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
 
-from parallel_runner.cli.options import home_option, job_count, the_home
+from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
 from parallel_runner.cli.reading import reading
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import batch_name
@@ -43,7 +42,8 @@ def latest_unfinished(home: str | None, name: str | None) -> int:
     with reading(home) as journal:
         if name is not None:
             return find_batch(journal, name).id
-        rows = [row for row in journal.batches(200) if row.state != "done" and row.header.cwd == os.getcwdb()]
+        here = current_directory()
+        rows = [row for row in journal.batches(200) if row.state != "done" and row.header.cwd == here]
     if not rows:
         raise UsageError(
             "no unfinished batch was started in this directory; name one: see `parallel-runner history`"

@@ -10,6 +10,9 @@ from parallel_runner.ids import batch_name
 from parallel_runner.journal.owners import is_alive
 from parallel_runner.reports.records import json_line
 
+WIDTH = 100
+"""Characters of a command line that are shown."""
+
 
 @click.command()
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, help="How many. Default: 20.")
@@ -38,6 +41,5 @@ def command(limit: int, as_json: bool, home: str | None) -> None:
                 write(json_line(record))
             else:
                 counts = ", ".join(f"{count} {name}" for name, count in sorted(tally.items()))
-                line(
-                    f"{record['batch']:>6}  {row.created_at:%Y-%m-%d %H:%M:%S}  {state:<11}  {counts:<40}  {row.command}"
-                )
+                begun = f"{record['batch']:>6}  {row.created_at:%Y-%m-%d %H:%M:%S}  {state:<11}"
+                line(f"{begun}  {counts:<30}  {row.command[:WIDTH]}")

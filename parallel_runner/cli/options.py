@@ -44,3 +44,15 @@ def job_count(text: str | None, cpus: int, most: int) -> int:
         # GNU parallel's meaning: relative to the number of CPUs, and never less than one.
         return max(1, cpus + (number if match[1] == "+" else -number))
     return number or most
+
+
+def current_directory() -> bytes:
+    """The directory that jobs run in.
+
+    Raises:
+        UsageError: it was removed, or may not be looked at.
+    """
+    try:
+        return os.getcwdb()
+    except OSError as error:
+        raise UsageError(f"the current directory cannot be used: {error.strerror}; cd to another one") from error

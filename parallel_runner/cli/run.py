@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from parallel_runner.cli.options import home_option, job_count, the_home
+from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
 from parallel_runner.errors import UsageError
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, terms_digest
@@ -90,7 +90,9 @@ def command(
         max_output=parse_size(max_output, "--max-output") if max_output else DEFAULT_MAX_OUTPUT,
         memory=parse_size(memory, "--memory") if memory else None,
     )
-    terms = Terms(cwd=os.getcwdb(), limits=limits, retry=RetryPolicy(max=retries), leftovers=leftovers, nice=nice)
+    terms = Terms(
+        cwd=current_directory(), limits=limits, retry=RetryPolicy(max=retries), leftovers=leftovers, nice=nice
+    )
     return run_new(the_home(home), _from_arguments(template, terms, shell, null, results or ""), view)
 
 
@@ -129,5 +131,5 @@ def _product(maker: SpecMaker, sources: Sequence[Sequence[bytes]]) -> Iterable[J
 def _from_file(path: str) -> NewBatch:
     from parallel_runner.workflows.batch_file import load_batch_file
 
-    spec = load_batch_file(path, cwd=os.getcwdb())
+    spec = load_batch_file(path, cwd=current_directory())
     return NewBatch(header=spec.header, command=f"run -f {path}", jobs=spec.jobs)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from parallel_runner.errors import EXIT_SIGNAL_BASE, EXIT_STATE, StateError
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_of
 from parallel_runner.journal import owners
@@ -23,7 +25,7 @@ from parallel_runner.reports.records import json_line, outcome_record
 from parallel_runner.runner.batch_run import BatchRun, Ended, Report
 from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
 from parallel_runner.runner.printing import Printer
-from parallel_runner.runner.session import Session
+from parallel_runner.runner.session import Session, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
 
@@ -84,7 +86,7 @@ def run_new(home: Home, new: NewBatch, view: View) -> int:
             results=new.header.results,
             terms=terms,
         )
-        batch = session.journal.create_batch(header, session.owner.token, new.command)
+        batch = patiently(lambda: session.journal.create_batch(header, session.owner.token, new.command))
         feed = _feed(session, batch, new)
         return _run(session, batch, header.terms, feed, view)
 
@@ -101,8 +103,8 @@ def run_again(home: Home, batch: int, view: View, prepare: Callable[[Journal], N
         if row.owner is not None and owners.is_alive(session.layout, row.owner):
             raise StateError(f"{batch_name(batch)} is being run by another process; see `parallel-runner ps`")
         if prepare is not None:
-            prepare(session.journal)
-        if not session.journal.claim_batch(batch, session.owner.token, row.owner):
+            patiently(lambda: prepare(session.journal))
+        if not patiently(lambda: session.journal.claim_batch(batch, session.owner.token, row.owner)):
             raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
         if not row.input_complete:
             view.stderr(
@@ -116,8 +118,6 @@ def run_again(home: Home, batch: int, view: View, prepare: Callable[[Journal], N
 
 
 def _with_environment(terms: Terms, name: str) -> Terms:
-    import msgspec
-
     return msgspec.structs.replace(terms, environment=name)
 
 

@@ -6,8 +6,9 @@ import json
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from parallel_runner.clock import SystemClock
 from parallel_runner.errors import JournalBusyError, StateError
@@ -24,7 +25,9 @@ from parallel_runner.tools import registry
 
 MAX_TOTAL = 100
 SAFETY_MARGIN = 0.1
+JOURNAL_PATIENCE = 5.0
 _SLOT_PATIENCE = 30.0
+T = TypeVar("T")
 STATS = "PARALLEL_RUNNER_STATS"
 """Environment variable: a file that the supervisor's own use of CPU and memory is written to, for benchmarks."""
 
@@ -32,6 +35,22 @@ STATS = "PARALLEL_RUNNER_STATS"
 def is_read_only(tool: str) -> bool:
     """Whether a tool does no harm when run twice; a tool that is gone is taken to."""
     return tool in registry.names() and registry.get(tool).read_only
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Make a call that needs the journal to itself for a moment; others have it for milliseconds.
+
+    Raises:
+        JournalBusyError: it stayed locked for JOURNAL_PATIENCE seconds.
+    """
+    until = time.monotonic() + JOURNAL_PATIENCE
+    while True:
+        try:
+            return call()
+        except JournalBusyError:
+            # SQLite has waited 50 ms by itself.
+            if time.monotonic() > until:
+                raise
 
 
 class TermsTable:
@@ -58,8 +77,8 @@ class Session:
         self.clock = SystemClock()
         self.layout = StateLayout(home.state)
         self.reactor = Reactor(self.clock)
-        self.journal = Journal(self.layout, durability=durability)
-        self.owner = owners.register(self.journal, "run")
+        self.journal = patiently(lambda: Journal(self.layout, durability=durability))
+        self.owner = patiently(lambda: owners.register(self.journal, "run"))
         self.recovered = recovery.Report()
         self.killed: list[int] = []
         self.terms = TermsTable()
@@ -72,7 +91,7 @@ class Session:
     def recover(self) -> recovery.Report:
         """Take over from dead owners, and end what their jobs left behind."""
         self.journal.flush()
-        report = recovery.recover(self.journal, self.owner.token, is_read_only)
+        report = patiently(lambda: recovery.recover(self.journal, self.owner.token, is_read_only))
         self.killed += kill_marked(report.dead)
         self.recovered.adopted += report.adopted
         self.recovered.doubtful += report.doubtful
@@ -109,7 +128,7 @@ class Session:
         if self.executor is not None:
             self.executor.shutdown(grace=5.0)
         try:
-            owners.unregister(self.journal, self.owner)
+            patiently(lambda: owners.unregister(self.journal, self.owner))
         except StateError:
             # A full disk: the row stays and is cleared away by the next owner, since the lock goes with us.
             self.owner.lock.close()

@@ -1,0 +1,1 @@
+bin/deploy-parallelization-framework.sh

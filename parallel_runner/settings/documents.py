@@ -1,0 +1,166 @@
+"""YAML and JSON documents that remember on which line each value stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from parallel_runner.errors import DataError, InputUnreadableError, Problem
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 32
+Path = tuple["str | int", ...]
+
+_TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?\Z")
+
+
+@dataclass
+class Document:
+    """A parsed document."""
+
+    file: str
+    value: Any
+    lines: dict[Path, int] = field(default_factory=dict)
+    """Line (1-based) of each key path."""
+
+    def line_of(self, path: Sequence[str | int]) -> int:
+        """The line of a key path, or of the nearest thing around it."""
+        place = tuple(path)
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def problem(self, path: Sequence[str | int], message: str) -> Problem:
+        """A problem at a key path."""
+        return Problem(message=message, file=self.file, line=self.line_of(path), key=show_path(path))
+
+
+def show_path(path: Sequence[str | int]) -> str:
+    """A key path as people write it: `jobs[2].timeout`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def read_file(path: str) -> str:
+    """The text of a document's file.
+
+    Raises:
+        InputUnreadableError: it is not there, not readable, or larger than MAX_BYTES.
+        DataError: it is not UTF-8.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputUnreadableError(f"{path}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise InputUnreadableError(f"{path}: larger than {MAX_BYTES} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise DataError(problems=[Problem(message="is not UTF-8", file=path, line=line)]) from error
+
+
+def parse_yaml(text: str, file: str) -> Document:
+    """Parse YAML 1.2's core schema: only true and false are booleans, so `on`, `no` and `1:30` stay text.
+
+    Raises:
+        DataError: syntax, duplicate keys, tags, nesting beyond MAX_DEPTH.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        node = yaml.compose(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        told = getattr(error, "problem", None) or str(error)
+        raise DataError(
+            problems=[Problem(message=f"is no YAML: {told}", file=file, line=mark.line + 1 if mark else 1)]
+        ) from error
+    except (RecursionError, ValueError) as error:
+        raise DataError(problems=[Problem(message=f"is no YAML: {error}", file=file, line=1)]) from error
+    document = Document(file, None)
+    if node is not None:
+        document.value = _build(node, (), document, yaml)
+    return document
+
+
+def _build(node: Any, path: Path, document: Document, yaml: Any) -> Any:
+    line = node.start_mark.line + 1
+    document.lines.setdefault(path, line)
+    if len(path) > MAX_DEPTH:
+        raise DataError(
+            problems=[Problem(message=f"is nested deeper than {MAX_DEPTH}", file=document.file, line=line)]
+        )
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, path, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, (*path, index), document, yaml) for index, item in enumerate(node.value)]
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+        at = key_node.start_mark.line + 1
+        if key is None or key in result:
+            message = "a key must be plain text" if key is None else f"the key {key!r} is given twice"
+            raise DataError(problems=[Problem(message=message, file=document.file, line=at, key=show_path(path))])
+        document.lines[(*path, key)] = at
+        result[key] = _build(value_node, (*path, key), document, yaml)
+    return result
+
+
+def _scalar(node: Any, path: Path, document: Document) -> Any:
+    text = node.value
+    if node.tag == "tag:yaml.org,2002:binary":
+        import base64
+        import binascii
+
+        try:
+            return base64.b64decode(text, validate=False)
+        except (binascii.Error, ValueError) as error:
+            raise DataError(problems=[document.problem(path, f"is no base64: {error}")]) from error
+    if node.tag.startswith("!"):
+        raise DataError(problems=[document.problem(path, f"the tag {node.tag} is not understood")])
+    if node.style is not None:
+        return text
+    if text in _NULL:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INT.match(text) and len(text) < 20:
+        return int(text)
+    if _FLOAT.match(text) and len(text) < 40:
+        return float(text)
+    return text
+
+
+def parse_json(text: str, file: str, first_line: int = 1) -> Document:
+    """Parse JSON. Lines are those of the document's start only: the parser keeps no positions.
+
+    Raises:
+        DataError: it is no JSON, or has duplicate keys.
+    """
+    import json
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key!r} is given twice")
+            seen[key] = value
+        return seen
+
+    try:
+        value = json.loads(text, object_pairs_hook=once)
+    except (ValueError, RecursionError) as error:
+        line = first_line + getattr(error, "lineno", 1) - 1
+        raise DataError(problems=[Problem(message=f"is no JSON: {error}", file=file, line=line)]) from error
+    return Document(file, value, {(): first_line})

@@ -1,0 +1,57 @@
+"""Gathering all that is wrong with a document before saying so."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+
+from parallel_runner.errors import DataError, Problem
+from parallel_runner.settings.documents import Document, Path
+
+Complain = Callable[[Sequence["str | int"], str], None]
+"""Says that something is wrong at a path below some place."""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """`; did you mean …?`, or what there is when nothing is near and it is little."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if found:
+        return f"; did you mean {found[0]!r}?"
+    return f"; there are: {', '.join(known)}" if known and len(known) <= 8 else ""
+
+
+class Checker:
+    """A list of problems."""
+
+    def __init__(self) -> None:
+        self._problems: list[Problem] = []
+
+    def add(self, problem: Problem) -> None:
+        """One more."""
+        self._problems.append(problem)
+
+    def at(self, document: Document, path: Path) -> Complain:
+        """A function that complains about places below `path`."""
+
+        def complain(below: Sequence[str | int], message: str) -> None:
+            self.add(document.problem((*path, *below), message))
+
+        return complain
+
+    def mapping(self, document: Document, path: Path, value: object) -> bool:
+        """Complain unless `value` is a mapping."""
+        if isinstance(value, dict):
+            return True
+        self.add(document.problem(path, f"expected keys and values, got {type(value).__name__}"))
+        return False
+
+    def known(self, document: Document, path: Path, value: Mapping[str, object], keys: Sequence[str]) -> None:
+        """Complain about each key that is not among `keys`."""
+        for key in value:
+            if key not in keys:
+                self.add(document.problem((*path, key), f"there is no key {key!r} here{nearest(key, keys)}"))
+
+    def raise_all(self) -> None:
+        """Raise DataError with all that was gathered, by line."""
+        if self._problems:
+            raise DataError(problems=sorted(self._problems, key=lambda one: (one.file, one.line)))
