@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 
 from parallel_runner.ids import job_id
-from parallel_runner.journal import recovery
+from parallel_runner.journal import recovery, statements
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import State
 from tests.compat.make_journal import LONG, TERMS
@@ -45,6 +46,19 @@ def test_an_old_journal_says_what_it_said(path: Path, tmp_path: Path) -> None:
     assert [(job.id & 0xFF, job.number) for job in journal.pending_jobs(1, 0, 9)] == [(1, 1), (3, 1), (4, 0)]
     assert leases(journal) == {"cafe-1": (attempt(1, 4),)}
     assert journal.tally(2) == {State.SUCCEEDED: 1}
+    journal.close()
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_an_old_journal_gets_the_schema_of_a_new_one(path: Path, tmp_path: Path) -> None:
+    """It does not when a migration that is out already was changed, instead of a new one made."""
+    journal = opened(path, tmp_path)
+    new = sqlite3.connect(":memory:")
+    new.executescript(statements.schema())
+    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+    with journal.deferred() as connection:
+        assert connection.execute(query).fetchall() == new.execute(query).fetchall()
+    new.close()
     journal.close()
 
 
