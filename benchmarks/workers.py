@@ -28,7 +28,6 @@ from parallel_runner.errors import UsageError
 from parallel_runner.model.events import WorkerStarted
 
 _PATIENCE = 60.0
-_GRACE = 10.0
 
 
 def pss_of(rollup: str) -> int:
@@ -53,7 +52,7 @@ def one_round(home: str, count: int) -> dict[str, float]:
     from parallel_runner.runner.session import Session
     from parallel_runner.settings.home import Home
 
-    with Session(Home(home)) as session:
+    with Session(Home(home, "--one")) as session:
         executor = session.start_executor()
         before = time.perf_counter()
         executor.resize("bash", count)
@@ -67,13 +66,11 @@ def one_round(home: str, count: int) -> dict[str, float]:
             ready += sum(isinstance(event, WorkerStarted) for event in executor.collect())
         seconds = time.perf_counter() - before
         pids = executor.worker_pids().values()
-        figures = {
+        return {
             "seconds": seconds,
             "workers_pss": sum(_pss(pid) for pid in pids),
             "supervisor_pss": _pss(os.getpid()),
         }
-        executor.shutdown(grace=_GRACE)
-    return figures
 
 
 def _pss(pid: int) -> int:

@@ -129,7 +129,7 @@ def _scalar(node: Any, path: Path, document: Document) -> Any:
             raise DataError(problems=[document.problem(path, f"is no base64: {error}")]) from error
     if node.tag.startswith("!"):
         raise DataError(problems=[document.problem(path, f"the tag {node.tag} is not understood")])
-    if node.style is not None:
+    if node.style not in (None, ""):  # The C loader says "" for plain.
         return text
     if text in _NULL:
         return None
