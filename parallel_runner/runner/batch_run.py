@@ -300,6 +300,8 @@ class BatchRun:
     def _lease(self) -> None:
         if self._draining or self._printer.backlog > HIGH_WATER:
             return
+        if self._needs_whole and isinstance(self._feed, JournalFeed) and not self._feed.read_all:
+            return  # An end would free, or doom, jobs that are not there yet.
         ready = {name: queue for name, queue in self._schedule.pools.items() if queue.ready}
         if not ready:
             return

@@ -174,14 +174,15 @@ class JournalFeed:
         self._journal = journal
         self._batch = batch
         self._after = 0
-        self._read_all = False
+        self.read_all = False
+        """Every job that was pending at the start has been handed out, or is in an orphan's hands."""
         self._excluded: set[int] = set()
         self._handed_back: list[int] = []
 
     @property
     def done(self) -> bool:
         """All was read, and no orphan holds a job."""
-        return self._read_all and not self._excluded and not self._handed_back
+        return self.read_all and not self._excluded and not self._handed_back
 
     def exclude(self, orphans: Iterable[Orphan]) -> None:
         """Jobs that live orphans may hold now; those of before that are not among them are looked at again."""
@@ -201,9 +202,9 @@ class JournalFeed:
         for job in self._handed_back:
             jobs += [found for found in self._pending(seq_of(job) - 1, 1) if found.id == job]
         self._handed_back.clear()
-        if not self._read_all:
+        if not self.read_all:
             page = self._pending(self._after, _PAGE)
-            self._read_all = len(page) < _PAGE
+            self.read_all = len(page) < _PAGE
             if page:
                 self._after = seq_of(page[-1].id)
             jobs += [job for job in page if job.id not in self._excluded]
@@ -217,6 +218,6 @@ class JournalFeed:
 
     def stop(self) -> None:
         """No more."""
-        self._read_all = True
+        self.read_all = True
         self._excluded.clear()
         self._handed_back.clear()

@@ -129,6 +129,12 @@ def _environment_or_own(session: Session, terms: Terms) -> Terms:
 
 
 def _feed(session: Session, batch: int, new: NewBatch) -> Feed:
+    if isinstance(new.jobs, Sequence):
+        # Dependencies are a graph of the whole: all of it is recorded before anything starts.
+        session.journal.add_jobs(batch, 1, new.jobs)
+        session.journal.finish_input(batch)
+        patiently(session.journal.flush)
+        return JournalFeed(session.journal, batch)
     if new.jobs is not None:
         return ListFeed(session.journal, batch, new.jobs)
     assert new.make is not None

@@ -32,6 +32,8 @@ class Needs:
         self._dependents: dict[int, list[tuple[int, str]]] = {}
         self._hopeless: dict[int, int] = {}
         for job, needed, condition in needs:
+            if job in ended:
+                continue
             state = ended.get(needed)
             if state is None:
                 self._waits[job] = self._waits.get(job, 0) + 1

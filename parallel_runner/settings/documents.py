@@ -112,8 +112,9 @@ def _build(node: Any, path: Path, document: Document, yaml: Any) -> Any:
         if key is None or key in result:
             message = "a key must be plain text" if key is None else f"the key {key!r} is given twice"
             raise DataError(problems=[Problem(message=message, file=document.file, line=at, key=show_path(path))])
-        document.lines[(*path, key)] = at
-        result[key] = _build(value_node, (*path, key), document, yaml)
+        place = (*path, key)
+        document.lines[place] = at
+        result[key] = _build(value_node, place, document, yaml)
     return result
 
 
