@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shlex
 import shutil
 import sqlite3
@@ -132,9 +133,13 @@ def run_one(place: Field, jobs: int) -> ScaleRun:
 
 
 def _told_peak(path: str) -> int:
-    """What the supervisor says of itself at its end: looks may miss its last second."""
+    """What the supervisor says of itself at its end, since looks may miss its last second; 0 when it means nothing.
+
+    A process starts with the peak of the one that spawned it, so only more than our own peak is its own.
+    """
     with open(path, encoding="utf-8") as file:
-        return int(json.load(file)["supervisor_max_rss"])
+        told = int(json.load(file)["supervisor_max_rss"])
+    return told if told > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 else 0
 
 
 def _watch_until_end(watch: Watch, process: subprocess.Popen[bytes], interval: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SHELLS = {"sh": "/bin/sh", "bash": "/bin/bash"}
@@ -52,13 +53,13 @@ class Inputs:
 
     def lines(self, workload: Workload, jobs: int) -> str:
         """A file with one command line per job."""
-        return self._file(f"{workload.name}-{jobs}.lines", [workload.line(i) for i in range(1, jobs + 1)])
+        return self._file(f"{workload.name}-{jobs}.lines", map(workload.line, range(1, jobs + 1)))
 
     def arguments(self, workload: Workload, jobs: int) -> str:
         """A file with one argument per job."""
-        return self._file(f"{workload.name}-{jobs}.arguments", [workload.argument(i) for i in range(1, jobs + 1)])
+        return self._file(f"{workload.name}-{jobs}.arguments", map(workload.argument, range(1, jobs + 1)))
 
-    def _file(self, name: str, lines: list[str]) -> str:
+    def _file(self, name: str, lines: Iterable[str]) -> str:
         path = os.path.join(self.directory, name)
         if not os.path.exists(path):
             with open(path, "w", encoding="utf-8") as file:
