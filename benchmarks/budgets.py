@@ -18,6 +18,7 @@ if not __package__:  # Run as a file: the directory above makes the package.
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from benchmarks import tables
+from benchmarks.contestants import TITLES
 from benchmarks.doors import guarded
 from benchmarks.machine import RESULTS
 from benchmarks.ratios import Spread, ratio_spread, slice_rates, spread
@@ -104,7 +105,7 @@ def _ratios(report: DispatchReport | None) -> Iterator[Verdict]:
             if (contest.workload, contest.peer) == (budget.workload, budget.peer)
             for pair in contest.pairs
         ]
-        what = f"{budget.workload}, rate against {tables.TITLES[budget.peer]}"
+        what = f"{budget.workload}, rate against {TITLES[budget.peer]}"
         verdict = judge(what, ratio_spread(pairs) if pairs else None, budget.least, " ×", least=True)
         remarks = [verdict.remark] if verdict.remark else []
         if pairs and budget.stretch is not None and ratio_spread(pairs).median >= budget.stretch:
@@ -127,7 +128,7 @@ def _long(report: ScaleReport | None) -> Iterator[Verdict]:
     jobs = run.jobs if run else MANY_JOBS
     course = memory = scan = None
     if run is not None:
-        memory, scan = spread([run.peak_rss / tables.MB]), spread([run.resume_scan])
+        memory, scan = spread([run.peak_rss / tables.MB]), spread([run.resume_scan * 1000])
         try:
             rates = slice_rates(run.samples, run.jobs)
             course = spread([rates[-1] / rates[0]])
@@ -136,7 +137,7 @@ def _long(report: ScaleReport | None) -> Iterator[Verdict]:
     for what, value, bound, unit, least in (
         ("rate of the last tenth over the first", course, 0.9, " ×", True),
         ("supervisor's peak memory", memory, 100, " MB", False),
-        ("resume scan", scan, 1, " s", False),
+        ("resume scan", scan, 1000, " ms", False),
     ):
         verdict = judge(f"{jobs:,} jobs, {what}", value, bound, unit, least=least)
         if jobs < MANY_JOBS:

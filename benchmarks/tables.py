@@ -52,7 +52,9 @@ def figure(value: float) -> str:
 
 
 def told(value: Spread, unit: str = "") -> str:
-    """`1.32 (1.21 to 1.40)`."""
+    """`1.32 (1.21 to 1.40)`; a single value has no spread."""
+    if value.count == 1:
+        return f"{figure(value.median)}{unit}"
     return f"{figure(value.median)}{unit} ({figure(value.low)} to {figure(value.high)})"
 
 
