@@ -1,0 +1,251 @@
+"""The tool `grep`: which lines of a tree match a pattern."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from parallel_runner.model.ports import Call, JobContext, Launch
+from parallel_runner.tools.glob_files import list_tree
+from parallel_runner.tools.globs import GlobError, compile_glob
+from parallel_runner.tools.records import ANSWERED, PARTIAL, Records, fail, put, readable
+from parallel_runner.tools.ripgrep import CHOICE, base_arguments, find_rg
+
+_MAX_EVENT = 64 * 1024 * 1024
+_BINARY_LOOK = 8192
+
+
+class GrepPayload(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a grep job looks for."""
+
+    pattern: bytes
+    """A regular expression, or with `fixed` plain text."""
+    path: bytes = b"."
+    """A directory or a file."""
+    glob: bytes = b""
+    """Only files whose path matches."""
+    fixed: bool = False
+    ignore_case: bool = False
+    word: bool = False
+    """Only whole words."""
+    hidden: bool = False
+    ignored: bool = False
+    max_matches: int = 250
+    """Lines that are shown; all are counted."""
+    max_columns: int = 500
+    """Bytes of a line that are shown, around its first match."""
+    output: Literal["matches", "files"] = "matches"
+    """files: one record per file, with its count."""
+
+
+class Hit(msgspec.Struct):
+    """A matching line."""
+
+    path: bytes
+    line: int
+    start: int
+    text: bytes
+
+
+class Found(msgspec.Struct):
+    """What a search came to."""
+
+    engine: str
+    errors: list[str]
+    notes: list[str]
+    fatal: str = ""
+
+
+class GrepTool:
+    """Finds lines by what they say."""
+
+    name = "grep"
+    read_only = True
+    payload_type = GrepPayload
+    main_field = "pattern"
+
+    def check(self, payload: msgspec.Struct) -> Sequence[str]:
+        """The glob is one, limits are counts, the pattern is not empty."""
+        assert isinstance(payload, GrepPayload)
+        wrong = [] if payload.pattern else ["pattern: is empty, and would match every line"]
+        try:
+            compile_glob(payload.glob or b"*")
+        except GlobError as error:
+            wrong.append(f"glob: {error}")
+        wrong += [
+            f"{key}: must be at least 1" for key in ("max_matches", "max_columns") if getattr(payload, key) < 1
+        ]
+        return wrong
+
+    def preload(self) -> None:
+        """Find the engine."""
+        find_rg(os.environ.get(CHOICE, ""))
+
+    def describe(self, payload: msgspec.Struct) -> bytes:
+        """The pattern and the root."""
+        assert isinstance(payload, GrepPayload)
+        return b"grep " + payload.pattern + b" in " + payload.path
+
+    def prepare(self, payload: msgspec.Struct, context: JobContext) -> Launch:
+        """Runs in a child of the worker."""
+        assert isinstance(payload, GrepPayload)
+        return Call(lambda: run_grep(payload))
+
+
+def run_grep(payload: GrepPayload) -> int:
+    """Print a record for each line or file and a summary; returns the exit code."""
+    # A FIFO that is named would be waited for without end.
+    if not os.path.isdir(payload.path) and not os.path.isfile(payload.path):
+        return fail(f"{readable(payload.path)} is neither a directory nor a regular file")
+    found, hits = search(payload)
+    records = Records()
+    counts: dict[bytes, int] = {}
+    shown = 0
+    for hit in hits:
+        counts[hit.path] = counts.get(hit.path, 0) + 1
+        if payload.output == "matches" and shown < payload.max_matches:
+            shown += 1
+            records.add(_match_record(hit, payload.max_columns))
+    if found.fatal:
+        return fail(found.fatal)
+    if payload.output == "files":
+        for path, count in list(counts.items())[: payload.max_matches]:
+            shown += 1
+            records.add(put({"type": "file", "count": count}, "path", path))
+    records.add(_summary(payload, found, counts, shown))
+    records.flush()
+    return PARTIAL if found.errors else ANSWERED
+
+
+def _match_record(hit: Hit, columns: int) -> dict[str, Any]:
+    text = hit.text.rstrip(b"\r\n")
+    record: dict[str, Any] = put({"type": "match"}, "path", hit.path)
+    record |= {"line": hit.line, "column": hit.start + 1}
+    left = max(0, min(hit.start - columns // 4, len(text) - columns))
+    shown = text[left : left + columns]
+    if len(shown) < len(text):
+        record["cut"] = [left, len(text) - left - len(shown)]
+    return put(record, "text", shown)
+
+
+def _summary(payload: GrepPayload, found: Found, counts: dict[bytes, int], shown: int) -> dict[str, Any]:
+    total = sum(counts.values())
+    whole = len(counts) if payload.output == "files" else total
+    summary: dict[str, Any] = {
+        "type": "summary",
+        "engine": found.engine,
+        "matches": total,
+        "files": len(counts),
+        "shown": shown,
+        "truncated": shown < whole,
+        "partial": bool(found.errors),
+        "errors": found.errors[:20],
+        "notes": list(found.notes),
+    }
+    if shown < whole:
+        summary["notes"].append(f"{whole - shown} more; max_matches: {whole} shows all, or narrow path or glob")
+    if not total:
+        summary["elsewhere"] = _elsewhere(payload)
+    return summary
+
+
+def _elsewhere(payload: GrepPayload) -> dict[str, int]:
+    """Never a bare zero: how many matches there are where nobody looked."""
+    wider = {
+        "ignore_case": msgspec.structs.replace(payload, ignore_case=True),
+        "hidden": msgspec.structs.replace(payload, hidden=True),
+        "hidden_or_ignored": msgspec.structs.replace(payload, hidden=True, ignored=True),
+    }
+    return {key: sum(1 for _ in search(one)[1]) for key, one in wider.items() if one != payload}
+
+
+def search(payload: GrepPayload) -> tuple[Found, Iterator[Hit]]:
+    """Search; the first part is complete once the second is exhausted."""
+    rg = find_rg(os.environ.get(CHOICE, ""))
+    if rg is not None:
+        found = Found(rg[1], [], [])
+        return found, _by_ripgrep(rg[0], payload, found)
+    found = Found("python", [], ["global excludes and rules above the root are not obeyed"])
+    return found, _by_python(payload, found)
+
+
+def _by_ripgrep(rg: str, payload: GrepPayload, found: Found) -> Iterator[Hit]:
+    arguments: list[str | bytes] = [*base_arguments(rg, hidden=payload.hidden, ignored=payload.ignored), "--json"]
+    flags = {"--fixed-strings": payload.fixed, "--ignore-case": payload.ignore_case, "--word-regexp": payload.word}
+    arguments += [flag for flag, wanted in flags.items() if wanted]
+    # `-g` would override ignore rules; a type does not, but knows only last components.
+    glob = compile_glob(payload.glob) if payload.glob else None
+    if payload.glob and b"/" not in payload.glob:
+        arguments += ["--type-add", b"wanted:" + payload.glob, "-twanted"]
+    arguments += ["--crlf", "--regexp", payload.pattern, "--", payload.path]
+    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    any_hit = False
+    for line in iter(lambda: process.stdout.readline(_MAX_EVENT), b""):  # type: ignore[union-attr]
+        hit = _hit_from(line, payload.path)
+        if hit is not None and (glob is None or glob.match(hit.path)):
+            any_hit = True
+            yield hit
+    complaints = [one.decode("utf-8", "backslashreplace") for one in process.stderr.read().splitlines() if one]
+    if process.wait() == 2:
+        found.errors = complaints or ["ripgrep ended with code 2"]
+        if not any_hit and any("error" in one and "regex" in one for one in complaints):
+            found.fatal = "; ".join(complaints)
+
+
+def _hit_from(line: bytes, root: bytes) -> Hit | None:
+    try:
+        event = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return None
+    if event["type"] != "match":
+        return None
+    data = event["data"]
+    starts = data["submatches"]
+    path = os.path.relpath(_bytes(data["path"]), root) if os.path.isdir(root) else _bytes(data["path"])
+    return Hit(path, data["line_number"] or 0, starts[0]["start"] if starts else 0, _bytes(data["lines"]))
+
+
+def _bytes(value: dict[str, str]) -> bytes:
+    return value["text"].encode() if "text" in value else base64.b64decode(value["bytes"])
+
+
+def _by_python(payload: GrepPayload, found: Found) -> Iterator[Hit]:
+    source = re.escape(payload.pattern) if payload.fixed else payload.pattern
+    if payload.word:
+        source = rb"\b(?:" + source + rb")\b"
+    try:
+        pattern = re.compile(source, re.IGNORECASE if payload.ignore_case else 0)
+    except re.error as error:
+        found.fatal = f"{readable(payload.pattern)} is no regular expression: {error}"
+        return
+    glob = compile_glob(payload.glob or b"*")
+    if os.path.isfile(payload.path):
+        yield from _in_file(payload.path, payload.path, pattern, found)
+        return
+    listing = list_tree(payload.path, hidden=payload.hidden, ignored=payload.ignored)
+    found.errors += listing.errors
+    for name in listing.files:
+        if glob.match(name):
+            yield from _in_file(os.path.join(payload.path, name), name, pattern, found)
+
+
+def _in_file(path: bytes, name: bytes, pattern: re.Pattern[bytes], found: Found) -> Iterator[Hit]:
+    try:
+        with open(path, "rb") as file:
+            if b"\0" in file.read(_BINARY_LOOK):
+                return
+            file.seek(0)
+            for number, line in enumerate(file, 1):
+                match = pattern.search(line.rstrip(b"\r\n"))
+                if match:
+                    yield Hit(name, number, match.start(), line)
+    except OSError as error:
+        found.errors.append(f"{readable(name)}: {error.strerror}")
