@@ -31,7 +31,7 @@ def told(journal: Journal, batch: int, keys: Sequence[bytes]) -> list[tuple[int,
     matcher = Matcher(journal, batch)
     matches = matcher.match(keys)
     matcher.close()
-    return [(seq_of(match.job.id), match.done) if match else None for match in matches]
+    return [(seq_of(match.id), match.job is None) if match else None for match in matches]
 
 
 def test_equal_lines_are_jobs_of_their_own(journal: Journal) -> None:
@@ -49,7 +49,8 @@ def test_a_job_to_be_tried_again_is_not_done(journal: Journal) -> None:
     (match,) = matcher.match([b"a"])
     matcher.close()
     assert match is not None
-    assert (match.done, match.job.number, match.job.payload) == (False, 1, b"pa")
+    assert match.job is not None
+    assert (match.job.id, match.job.number, match.job.payload) == (match.id, 1, b"pa")
 
 
 def test_lines_that_are_not_in_the_input_any_more(journal: Journal) -> None:
@@ -57,9 +58,7 @@ def test_lines_that_are_not_in_the_input_any_more(journal: Journal) -> None:
     record(journal, done(attempt(batch, 2)))
     matcher = Matcher(journal, batch)
     assert len(matcher.match([b"c"])) == 1
-    first = matcher.unmatched(1)
-    assert sorted(seq_of(job) for job in first + matcher.unmatched(9)) == [1, 4]
-    assert matcher.unmatched(9) == []
+    assert sorted(seq_of(job) for job in matcher.unmatched()) == [1, 4]
     matcher.close()
 
 
@@ -97,6 +96,15 @@ def test_it_is_what_counting_would_say(
         same = [seq for seq, old in enumerate(before, start=1) if old == key]
         nth = after[:place].count(key)
         expected.append(same[nth] if nth < len(same) else None)
-    assert [seq_of(match.job.id) if match else None for match in matches] == expected
-    left = sorted(seq_of(job) for job in matcher.unmatched(99))
+    assert [seq_of(match.id) if match else None for match in matches] == expected
+    left = sorted(seq_of(job) for job in matcher.unmatched())
     assert left == sorted(set(range(1, len(before) + 1)) - {seq for seq in expected if seq})
+
+
+def test_many_equal_lines(journal: Journal) -> None:
+    batch = batch_of_keys(journal, [b"a"] * 2500 + [b"b"] * 2500)
+    matcher = Matcher(journal, batch)
+    lines = [b"b"] * 1200 + [b"a"] * 100
+    assert [seq_of(match.id) for match in matcher.match(lines) if match] == [*range(2501, 3701), *range(1, 101)]
+    assert sorted(seq_of(job) for job in matcher.unmatched()) == [*range(101, 2501), *range(3701, 5001)]
+    matcher.close()

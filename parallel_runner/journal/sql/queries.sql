@@ -220,11 +220,8 @@ SELECT j.key, j.id,
                  AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1))
 FROM jobs j WHERE j.id > ? AND j.id < ? ORDER BY j.key, j.id;
 
--- name: match_key: the first job of that key that no line has claimed
-SELECT k.job, k.done FROM temp.input_keys k WHERE k.key = ? ORDER BY k.job LIMIT 1;
-
--- name: claim_key: a line has claimed this job
-DELETE FROM temp.input_keys WHERE key = ? AND job = ?;
+-- name: match_key: the first job of a key after another
+SELECT job, done FROM temp.input_keys WHERE key = ? AND job > ? ORDER BY job LIMIT 1;
 
 -- name: matched_job: a job with the number of attempts made
 SELECT j.id, j.terms, j.payload,
@@ -232,8 +229,11 @@ SELECT j.id, j.terms, j.payload,
        j.name
 FROM jobs j WHERE j.id = ?;
 
--- name: unmatched: jobs to do that no line has claimed
-SELECT key, job FROM temp.input_keys WHERE NOT done LIMIT ?;
+-- name: next_keys: further jobs, equal ones together, in order
+SELECT key, job, done FROM temp.input_keys WHERE (key, job) > (?, ?) ORDER BY key, job LIMIT ?;
+
+-- name: last_job: the last job of a batch
+SELECT max(id) FROM jobs WHERE id > ? AND id < ?;
 
 -- name: end_matching: the keys are not needed any more
 DROP TABLE IF EXISTS temp.input_keys;
