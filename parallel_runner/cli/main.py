@@ -24,6 +24,8 @@ VERBS: dict[str, str] = {
     "history": "List batches.",
     "results": "Print the attempts of a batch, as JSON lines.",
     "logs": "Print what a job wrote.",
+    "prune": "Remove old history.",
+    "deploy": "Make a home, check the machine, run a sample batch.",
 }
 """Each verb is a module of the same name in this package, with a click command called `command`."""
 

@@ -21,10 +21,9 @@ from parallel_runner.pools.orphans import kill_marked
 from parallel_runner.pools.process import Hold
 from parallel_runner.reactor import Reactor
 from parallel_runner.settings.home import Home
+from parallel_runner.settings.instances import load_instances
 from parallel_runner.tools import registry
 
-MAX_TOTAL = 100
-SAFETY_MARGIN = 0.1
 JOURNAL_PATIENCE = 5.0
 _SLOT_PATIENCE = 30.0
 T = TypeVar("T")
@@ -72,6 +71,7 @@ class Session:
     """Use as a context manager."""
 
     def __init__(self, home: Home, *, durability: str = "process") -> None:
+        self.instances = load_instances(home.config)
         home.create()
         self.home = home
         self.clock = SystemClock()
@@ -110,7 +110,7 @@ class Session:
         Raises:
             StateError: none became free.
         """
-        budget = int(MAX_TOTAL * (1 - SAFETY_MARGIN))
+        budget = self.instances.budget
         until = time.monotonic() + _SLOT_PATIENCE
         while time.monotonic() < until:
             try:

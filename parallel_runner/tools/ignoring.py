@@ -47,9 +47,9 @@ def parse_rules(text: bytes, base: bytes) -> list[Rule]:
 def is_ignored(path: bytes, directory: bool, rules: list[Rule]) -> bool:
     """Whether the last rule that matches says so."""
     for rule in reversed(rules):
-        if (directory or not rule.only_directories) and path.startswith(rule.base):
-            if rule.pattern.match(path[len(rule.base) :]):
-                return not rule.negated
+        applies = (directory or not rule.only_directories) and path.startswith(rule.base)
+        if applies and rule.pattern.match(path[len(rule.base) :]):
+            return not rule.negated
     return False
 
 

@@ -1,0 +1,1 @@
+"""Examining the machine and a home: findings from recorded facts."""

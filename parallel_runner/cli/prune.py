@@ -1,0 +1,25 @@
+"""`prune`: remove old history."""
+
+from __future__ import annotations
+
+import click
+
+from parallel_runner.cli.options import home_option, the_home
+from parallel_runner.cli.reading import line
+from parallel_runner.journal.layout import StateLayout
+from parallel_runner.journal.prune import prune
+from parallel_runner.journal.store import Journal
+
+HISTORY_DAYS = 30
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(0), default=HISTORY_DAYS, help="Keep what ended later. Default: 30.")
+@home_option
+def command(days: int, home: str | None) -> None:
+    """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is not done."""
+    journal = Journal(StateLayout(the_home(home).state))
+    try:
+        line(str(prune(journal, days)))
+    finally:
+        journal.close()
