@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ def objects(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def database() -> sqlite3.Connection:
+def database() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:")
     connection.executescript(statements.schema())
     connection.execute(statements.get("begin_requeue"))
     connection.execute(statements.get("begin_matching"))
-    return connection
+    yield connection
+    connection.close()
 
 
 def test_all_migrations_are_the_schema(tmp_path: Path) -> None:
@@ -61,7 +63,6 @@ def test_every_statement_fits_the_schema(name: str, database: sqlite3.Connection
     named = set(re.findall(r":(\w+)", statement))
     values = dict.fromkeys(named, 1) if named else (1,) * statement.count("?")
     assert database.execute(f"EXPLAIN {statement}", values).fetchall()
-    database.close()
 
 
 def test_every_statement_is_used() -> None:
