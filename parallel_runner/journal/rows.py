@@ -39,7 +39,7 @@ def outcome_row(outcome: Outcome, final: bool) -> tuple[Any, ...]:
     plain = _is_plain(out) and _is_plain(err)
     return (
         outcome.attempt,
-        final,
+        int(final),
         outcome.state.value,
         outcome.failure.value if outcome.failure else None,
         outcome.exit_code,
@@ -55,7 +55,7 @@ def outcome_row(outcome: Outcome, final: bool) -> tuple[Any, ...]:
         outcome.worker or None,
         outcome.containment or None,
         outcome.detail or None,
-        outcome.partial or None,
+        1 if outcome.partial else None,
     )
 
 
