@@ -62,7 +62,7 @@ def examine(facts: MachineFacts, instances: Instances) -> list[Finding]:
     """What the facts mean for these limits."""
     budget = instances.budget
     needed = budget * _DESCRIPTORS_PER_WORKER + 64
-    findings = [
+    return [
         Finding("ok", f"{facts.cpus} CPUs, up to {budget} jobs at once ({instances.max_total} less the margin)"),
         _judge(
             facts.kernel >= (5, 4), f"kernel {facts.kernel[0]}.{facts.kernel[1]}", "5.4 or later is needed", True
@@ -93,7 +93,6 @@ def examine(facts: MachineFacts, instances: Instances) -> list[Finding]:
             False,
         ),
     ]
-    return findings
 
 
 def _judge(good: bool, fact: str, remedy: str, vital: bool) -> Finding:

@@ -6,6 +6,7 @@ import click
 
 from parallel_runner.cli.options import home_option, the_home
 from parallel_runner.cli.reading import line
+from parallel_runner.clock import SystemClock
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.prune import prune
 from parallel_runner.journal.store import Journal
@@ -20,6 +21,7 @@ def command(days: int, home: str | None) -> None:
     """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is not done."""
     journal = Journal(StateLayout(the_home(home).state))
     try:
-        line(str(prune(journal, days)))
+        pruned = prune(journal, days, SystemClock().now())
+        line(f"removed {pruned.batches} batches; {pruned}")
     finally:
         journal.close()

@@ -1,0 +1,79 @@
+"""Batch files from end to end."""
+
+from __future__ import annotations
+
+from tests.support.cli import Program
+
+BATCH = """\
+name: try
+defaults: {timeout: 10m, retries: {max: 1, on: [timeout, "exit:75"]}}
+jobs:
+  - {id: build, bash: "echo building; false"}
+  - {id: unit, bash: echo never, needs: [build]}
+  - {id: after, bash: echo never, needs: [unit]}
+  - {id: report, bash: echo report, needs: {after: [build, after], when: finished}}
+  - {id: fallback, bash: {command: echo fallback, shell: sh}, needs: {after: [build], when: failed}}
+  - {bash: cat, stdin: "no\\n"}
+  - {python: "os.path:join", id: join}
+  - {python: {call: "os.path:join", args: [a, b]}}
+  - {glob: "*.yaml"}
+  - {grep: {pattern: building, path: .}}
+  - {read: {path: batch.yaml, limit: 1}}
+"""
+
+BAD = """\
+name: bad
+defaults: {timout: 3, memory: lots}
+jobs:
+  - {id: a, bash: "x", needs: [b]}
+  - {id: b, bash: "x", needs: [a, zz]}
+  - {id: a, bsh: "x"}
+  - {bash: {comand: x}}
+  - {bash: [1, 2]}
+  - {read: {path: ""}}
+"""
+
+
+def test_every_tool_and_every_condition(program: Program) -> None:
+    (program.work / "batch.yaml").write_text(BATCH)
+    done = program("run", "-f", "batch.yaml")
+    rows = {row.get("id") or row["seq"]: row for row in program.results()}
+    assert done.returncode == 4, done.stderr  # build and join failed, two were skipped
+    assert rows["unit"]["state"] == rows["after"]["state"] == "skipped"
+    assert rows["report"]["stdout"] == "report\n"
+    assert rows["fallback"]["stdout"] == "fallback\n"
+    assert rows[6]["stdout"] == "no\n"
+    assert rows[8]["stdout"] == '"a/b"\n'
+    assert '"path":"batch.yaml"' in rows[9]["stdout"]
+    assert '"matches":' in rows[10]["stdout"]
+    assert "name: try" in rows[11]["stdout"]
+    why = program("why", "b1.after")
+    assert b"needs b1.2" in why.stdout
+
+
+def test_all_mistakes_are_told_at_once_with_their_lines(program: Program) -> None:
+    (program.work / "bad.yaml").write_text(BAD)
+    done = program("run", "-f", "bad.yaml")
+    assert done.returncode == 103
+    for told in (
+        b"bad.yaml:2: defaults.timout: there is no key 'timout' here; did you mean 'timeout'?",
+        b"bad.yaml:2: defaults.memory: expected a size",
+        b"bad.yaml:5: jobs[1].needs: there is no job 'zz'",
+        b"bad.yaml:6: jobs[2].bsh: there is no key 'bsh' here; did you mean 'bash'?",
+        b"bad.yaml:6: jobs[2].id: the id 'a' is taken by the job on line 4",
+        b"bad.yaml:7: jobs[3].bash.comand: bash has no 'comand'; did you mean 'command'?",
+        b"bad.yaml:8: jobs[4].bash:",
+        b"bad.yaml:9: jobs[5].read.path:",
+    ):
+        assert told in done.stderr
+    assert not (program.home / "state").exists()
+
+
+def test_failed_part_is_retried_with_what_it_held_up(program: Program) -> None:
+    (program.work / "b.yaml").write_text(
+        "jobs:\n  - {id: one, bash: test -e ok}\n  - {id: two, bash: echo two, needs: [one]}\n"
+    )
+    assert program("run", "-f", "b.yaml").returncode == 2
+    (program.work / "ok").touch()
+    done = program("retry")
+    assert (done.returncode, done.stdout) == (0, b"two\n")
