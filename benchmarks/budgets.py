@@ -51,6 +51,7 @@ class Budget:
 
 RATIOS = (
     Budget("true-equal", "xargs", 1.3, 1.7),
+    Budget("true-equal", "xargs-n1", 1.3, 1.7),
     Budget("true-distinct", "xargs", 1.3, 1.7),
     Budget("sh", "xargs", 1.1, 1.25),
     Budget("bash", "xargs", 1.05),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import shlex
 import subprocess
@@ -39,6 +40,10 @@ class Clocked:
     seconds: float
     own_cpu: float
     """CPU seconds, user and system, of the process itself; children not counted."""
+    all_cpu: float
+    """The same with all the children that it waited for."""
+    others: float
+    """Cores that everybody else on the machine kept busy meanwhile, on average."""
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -77,8 +82,7 @@ def finish(process: subprocess.Popen[bytes], command: Command) -> float:
     """
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     # Between its end and the reaping the kernel still tells its own times apart from its children's.
-    with open(f"/proc/{process.pid}/stat", encoding="utf-8", errors="replace") as file:
-        own = own_cpu(file.read(), os.sysconf("SC_CLK_TCK"))
+    own = own_cpu(_read(f"/proc/{process.pid}/stat"), os.sysconf("SC_CLK_TCK"))
     code = process.wait()
     if code != 0:
         raise RunError(f"{shlex.join(command.argv)}: exit code {code}{_last_words(command.stderr)}")
@@ -91,11 +95,32 @@ def clock(command: Command) -> Clocked:
     Raises:
         RunError: it failed.
     """
+    ticks = os.sysconf("SC_CLK_TCK")
+    busy, used = busy_seconds(_read("/proc/stat"), ticks), _used_by_children()
     before = time.perf_counter()
     process = start(command)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     seconds = time.perf_counter() - before
-    return Clocked(seconds=seconds, own_cpu=finish(process, command))
+    own = finish(process, command)
+    used = _used_by_children() - used
+    busy = busy_seconds(_read("/proc/stat"), ticks) - busy
+    return Clocked(seconds=seconds, own_cpu=own, all_cpu=used, others=max(0.0, busy - used) / seconds)
+
+
+def busy_seconds(stat: str, ticks: int) -> float:
+    """Seconds that all cores together were not idle, out of /proc/stat at `ticks` a second; stolen time counts."""
+    user, nice, system, _, _, *rest = (int(field) for field in stat.splitlines()[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / ticks
+
+
+def _used_by_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def own_cpu(stat: str, ticks: int) -> float:

@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from benchmarks.clocked import Command, RunError, clock, environment
+from benchmarks.clocked import Clocked, Command, RunError, clock, environment
 from benchmarks.machine import ROOT
 from benchmarks.workloads import SHELLS, Inputs, Workload
 from parallel_runner.errors import UsageError
@@ -35,6 +35,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer(name="xargs", workloads=ALL),
+        Peer(name="xargs-n1", workloads=("true-equal",)),
         Peer(name="limit", workloads=ALL),
         Peer(name="parallel", share=0.1, workloads=("true-equal", "sh")),
         Peer(name="futures", workloads=("true-equal", "sh"), engine=True),
@@ -46,7 +47,8 @@ PEERS = {
     )
 }
 TITLES = {
-    "xargs": "`xargs -P -n1`",
+    "xargs": "xargs -P",
+    "xargs-n1": "xargs -P -n1, one argument more",
     "limit": "C: posix_spawn and wait",
     "parallel": "GNU parallel",
     "futures": "ProcessPoolExecutor",
@@ -127,11 +129,11 @@ def peer_command(field: Field, peer: Peer, workload: Workload, jobs: int) -> Com
         lines = inputs.lines(workload, jobs)
         argv = [field.peer_python, "-I", os.path.join(_HERE, "engines.py"), peer.name, lines, shell, slots]
         return field.command(argv, os.devnull, {})
-    if peer.name == "xargs":
-        each = ["-d", "\\n", "-n1", shell, "-c"] if shell else ["-n1", "/bin/true"]
+    if peer.name in ("xargs", "xargs-n1"):
+        each = xargs_words(workload, append=peer.name == "xargs-n1")
         return field.command(["xargs", f"-P{slots}", *each], inputs.arguments(workload, jobs), {})
     if peer.name == "limit":
-        each = [shell, "-c", workload.text] if shell else ["/bin/true"]
+        each = [shell, "-c", workload.text] if shell else workload.line(jobs).split()
         return field.command([field.limit, slots, str(jobs), *each], os.devnull, {})
     if peer.name == "parallel":
         # It gives every line to a shell; sh is the fastest that it can have.
@@ -145,16 +147,26 @@ def peer_command(field: Field, peer: Peer, workload: Workload, jobs: int) -> Com
     raise UsageError(f"there is no peer {peer.name!r}; there are: {', '.join(PEERS)}")
 
 
-def run_peer(field: Field, peer: Peer, workload: Workload, jobs: int) -> float:
-    """Run a peer's command; returns seconds.
+def xargs_words(workload: Workload, *, append: bool) -> list[str]:
+    """What follows `xargs -P`: the very processes that we start, or, with `append`, one argument more on each."""
+    if workload.shell:
+        return ["-d", "\\n", "-n1", SHELLS[workload.shell], "-c"]
+    if workload.distinct or append:
+        return ["-n1", *workload.text.split()]
+    # A replace string that does not occur: one process per line, and nothing appended.
+    return ["-I{}", *workload.text.split()]
+
+
+def run_peer(field: Field, peer: Peer, workload: Workload, jobs: int) -> Clocked:
+    """Run a peer's command; of a library, the seconds are those that it says itself.
 
     Raises:
         RunError: it failed, or did not do all the jobs.
     """
-    taken = clock(peer_command(field, peer, workload, jobs)).seconds
+    taken = clock(peer_command(field, peer, workload, jobs))
     if peer.engine:
         with open(field.output, encoding="utf-8") as file:
-            return engine_seconds(file.read(), peer.name, workload, jobs)
+            return replace(taken, seconds=engine_seconds(file.read(), peer.name, workload, jobs))
     check_output(field.output, peer.name, workload, jobs)
     return taken
 
@@ -205,6 +217,7 @@ def look_around(field: Field) -> Presence:
     engines: dict[str, str] = json.loads(told) if told else {}
     programs = {
         "xargs": shutil.which("xargs"),
+        "xargs-n1": shutil.which("xargs"),
         "parallel": shutil.which("parallel"),
         "limit": field.limit,
         "hypershell": field.hypershell,

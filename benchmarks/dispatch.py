@@ -21,7 +21,7 @@ if not __package__:  # Run as a file: the directory above makes the package.
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from benchmarks import contestants, journals, machine, startup, tables
-from benchmarks.clocked import clock
+from benchmarks.clocked import Clocked, clock
 from benchmarks.contestants import PEERS, Field
 from benchmarks.doors import guarded, progress
 from benchmarks.ratios import turns
@@ -68,13 +68,24 @@ def contests(only: Sequence[str], jobs: int, missing: Sequence[str]) -> list[Con
 
 def run_pair(field: Field, contest: Contest, ours_first: bool) -> None:
     """Run both, one right after the other, and note the times."""
-    taken = {}
-    for ours in (True, False) if ours_first else (False, True):
-        taken[ours] = _run_ours(field, contest) if ours else _run_theirs(field, contest)
-    contest.pairs.append(Pair(ours=taken[True], peer=taken[False], ours_first=ours_first))
+    runs = {}
+    for our_turn in (True, False) if ours_first else (False, True):
+        runs[our_turn] = _run_ours(field, contest) if our_turn else _run_theirs(field, contest)
+    ours, peer = runs[True], runs[False]
+    contest.supervisor_cpu.append(ours.own_cpu)
+    contest.pairs.append(
+        Pair(
+            ours=ours.seconds,
+            peer=peer.seconds,
+            ours_first=ours_first,
+            ours_cpu=ours.all_cpu,
+            peer_cpu=peer.all_cpu,
+            others=max(ours.others, peer.others),
+        )
+    )
 
 
-def _run_ours(field: Field, contest: Contest) -> float:
+def _run_ours(field: Field, contest: Contest) -> Clocked:
     workload = WORKLOADS[contest.workload]
     home = tempfile.mkdtemp(prefix="home-", dir=field.directory)
     try:
@@ -83,11 +94,10 @@ def _run_ours(field: Field, contest: Contest) -> float:
         journals.check(home, contest.jobs)
     finally:
         shutil.rmtree(home)
-    contest.supervisor_cpu.append(run.own_cpu)
-    return run.seconds
+    return run
 
 
-def _run_theirs(field: Field, contest: Contest) -> float:
+def _run_theirs(field: Field, contest: Contest) -> Clocked:
     return contestants.run_peer(field, PEERS[contest.peer], WORKLOADS[contest.workload], contest.jobs)
 
 

@@ -33,6 +33,11 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     ours: float
     peer: float
     ours_first: bool
+    ours_cpu: float
+    """CPU seconds of everything that the command started; wall time shows what others did, this hardly does."""
+    peer_cpu: float
+    others: float
+    """Cores that other processes kept busy meanwhile; far from 0, the wall times say little."""
 
 
 class Contest(msgspec.Struct, kw_only=True):

@@ -60,7 +60,16 @@ def told(value: Spread, unit: str = "") -> str:
 
 def dispatch(report: DispatchReport) -> Table:
     """One row per contest."""
-    head = ("workload, peer", "jobs", "ours, jobs/s", "peer, jobs/s", "ratio (least to greatest)", "pairs")
+    head = (
+        "workload, peer",
+        "jobs",
+        "ours, jobs/s",
+        "peer, jobs/s",
+        "ratio (least to greatest)",
+        "pairs",
+        "ours, CPU µs/job",
+        "peer, CPU µs/job",
+    )
     return Table(head, [_contest_row(contest) for contest in report.contests if contest.pairs])
 
 
@@ -73,6 +82,11 @@ def _contest_row(contest: Contest) -> tuple[str, ...]:
         figure(rate_spread(contest.jobs, [pair.peer for pair in contest.pairs]).median),
         told(ratio_spread(contest.pairs)),
         str(len(contest.pairs)),
+        figure(spread([pair.ours_cpu / contest.jobs for pair in contest.pairs]).scaled(1e6).median),
+        # A library's start-up is not in its time, but is in the CPU that its process used.
+        figure(spread([pair.peer_cpu / contest.jobs for pair in contest.pairs]).scaled(1e6).median)
+        if contest.peer_start_up
+        else "–",
     )
 
 
@@ -104,6 +118,9 @@ def single_figures(report: DispatchReport) -> list[str]:
         lines.append(
             f"CPU of the supervisor itself, runs of {jobs:,} jobs: {cost} per job; with its start-up {all_of_it}."
         )
+    others = [pair.others for contest in report.contests for pair in contest.pairs]
+    if others:
+        lines.append(f"Other processes kept {told(spread(others))} cores busy meanwhile.")
     lines += [f"Not compared: {TITLES.get(peer, peer)} ({why})." for peer, why in report.skipped.items()]
     return lines
 
