@@ -18,7 +18,7 @@ HISTORY_DAYS = 30
 @click.option("--days", type=click.IntRange(0), default=HISTORY_DAYS, help="Keep what ended later. Default: 30.")
 @home_option
 def command(days: int, home: str | None) -> None:
-    """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is not done."""
+    """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is being run."""
     journal = Journal(StateLayout(the_home(home).state))
     try:
         pruned = prune(journal, days, SystemClock().now())

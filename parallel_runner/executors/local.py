@@ -267,6 +267,9 @@ class LocalExecutor:
         else:
             started = tuple(attempt for attempt in handle.held if attempt == began)
             leased = tuple(attempt for attempt in handle.held if attempt != began)
+            # Its files stay until what is told of the started ones is committed as well: without them a recovery
+            # would take these for leases that never began.
+            handle.ended += len(started)
             lost = WorkerLost(handle.token, handle.post.pool, handle.reason or how, started, leased)
             self._sweeping.append((handle, lost))
             self._sweep(self._clock.monotonic() + _SWEEP_PATIENCE)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from parallel_runner.pools.frames import HEAD, MAX_BODY
 
-_READ_SIZE = 1 << 18
+# A larger buffer comes from mmap each time, and its pages are faulted in anew.
+_READ_SIZE = 1 << 15
 
 
 class ChannelError(Exception):

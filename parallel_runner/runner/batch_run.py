@@ -246,8 +246,9 @@ class BatchRun:
             self._schedule.again(again, self._clock.monotonic() + decision.delay)
 
     def _end_job(self, job: int, state: State) -> None:
-        for skipped, cause in self._schedule.ended(job, state):
-            self._skip(skipped, cause)
+        if self._needs_whole:
+            for skipped, cause in self._schedule.ended(job, state):
+                self._skip(skipped, cause)
 
     def _skip(self, job: Job, cause: int) -> None:
         outcome = Outcome(

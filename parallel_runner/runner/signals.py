@@ -29,6 +29,8 @@ class Signals:
 
     def take(self) -> list[int]:
         """What has come since the last call."""
+        if not self._noted:
+            return []
         try:
             while os.read(self.fd, 512):
                 pass
