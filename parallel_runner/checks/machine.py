@@ -8,7 +8,6 @@ import shutil
 from dataclasses import dataclass
 from typing import Literal
 
-from parallel_runner.settings.instances import Instances
 from parallel_runner.tools.ripgrep import find_rg
 
 _DESCRIPTORS_PER_WORKER = 4
@@ -58,12 +57,11 @@ def look(state: str) -> MachineFacts:
     )
 
 
-def examine(facts: MachineFacts, instances: Instances) -> list[Finding]:
+def examine(facts: MachineFacts, budget: int) -> list[Finding]:
     """What the facts mean for these limits."""
-    budget = instances.budget
     needed = budget * _DESCRIPTORS_PER_WORKER + 64
     return [
-        Finding("ok", f"{facts.cpus} CPUs, up to {budget} jobs at once ({instances.max_total} less the margin)"),
+        Finding("ok", f"{facts.cpus} CPUs, up to {budget} jobs at once"),
         _judge(
             facts.kernel >= (5, 4), f"kernel {facts.kernel[0]}.{facts.kernel[1]}", "5.4 or later is needed", True
         ),

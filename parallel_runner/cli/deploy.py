@@ -12,12 +12,21 @@ from parallel_runner.checks.machine import examine, look
 from parallel_runner.cli.options import the_home
 from parallel_runner.cli.reading import line
 from parallel_runner.errors import ConfigError, InputUnreadableError, StateError
+from parallel_runner.runner.session import instance_budget
+from parallel_runner.settings.catalogue import FILES
 from parallel_runner.settings.home import MARKER, Home
-from parallel_runner.settings.instances import OVERRIDES, load_instances
+from parallel_runner.settings.load import load
+from parallel_runner.settings.render import render_file
 
 _CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _SAMPLE = f"{_CHECKOUT}/config/examples/first-batch.yaml"
 _PATIENCE = 300
+OVERRIDES = """\
+# Written by `deploy`. What stands here is in force over the other files.
+parallelization:
+  global_settings:
+    max_total_instances: {count}
+"""
 
 
 @click.command()
@@ -32,8 +41,8 @@ def command(max_instances: int | None, home: str | None) -> int:
     if max_instances is not None:
         _override(place, max_instances)
     _record(place)
-    instances = load_instances(place.config)
-    findings = examine(look(place.state), instances)
+    settings = load(place.config, os.environ).settings
+    findings = examine(look(place.state), instance_budget(settings))
     for finding in findings:
         line(f"  {finding.level}: {finding.message}")
     sys.stdout.flush()
@@ -54,11 +63,11 @@ def _recorded_or_checkout() -> str:
 
 
 def _copy_missing(place: Home) -> None:
-    for name in sorted(os.listdir(f"{_CHECKOUT}/config")):
-        source, target = f"{_CHECKOUT}/config/{name}", f"{place.config}/{name}"
-        if name.endswith(".yaml") and not os.path.exists(target):
-            with open(source, "rb") as file, open(target, "xb") as copy:
-                copy.write(file.read())
+    for name in FILES:
+        target = f"{place.config}/{name}"
+        if not os.path.exists(target):
+            with open(target, "x", encoding="utf-8") as file:
+                file.write(render_file(name))
             line(f"  wrote {target}")
 
 

@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "results": "Print the attempts of a batch, as JSON lines.",
     "logs": "Print what a job wrote.",
     "prune": "Remove old history.",
+    "config": "Show, explain or describe the configuration.",
     "deploy": "Make a home, check the machine, run a sample batch.",
 }
 """Each verb is a module of the same name in this package, with a click command called `command`."""

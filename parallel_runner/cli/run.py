@@ -9,13 +9,15 @@ import sys
 from collections.abc import Iterable, Sequence
 
 import click
+import msgspec
 
 from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
 from parallel_runner.errors import UsageError
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, terms_digest
-from parallel_runner.model.terms import DEFAULT_MAX_OUTPUT, Limits, RetryPolicy, Terms
-from parallel_runner.runner.one_shot import NewBatch, View, cpus, run_new
+from parallel_runner.model.terms import Terms
+from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, run_new
+from parallel_runner.settings.units import parse_size
 from parallel_runner.workflows.template import SpecMaker
 
 MOST = 90
@@ -33,9 +35,7 @@ MOST = 90
 @click.option("--retries", type=click.IntRange(0, 200), default=0, metavar="N", help="Attempts after a failed one.")
 @click.option("--max-output", metavar="SIZE", help="Bytes kept of each stream of a job: 10M by default.")
 @click.option("--memory", metavar="SIZE", help="Memory of a job's whole process tree; over it, the job is ended.")
-@click.option(
-    "--leftovers", type=click.Choice(["term", "keep", "kill"]), default="term", help="What outlives a job."
-)
+@click.option("--leftovers", type=click.Choice(["term", "keep", "kill"]), help="What outlives a job.")
 @click.option("--shell", type=click.Choice(["bash", "sh"]), default="bash", help="Who reads the command lines.")
 @click.option("--nice", type=click.IntRange(-20, 19), help="Niceness of the jobs.")
 @click.option("--results", metavar="PATH", help="Also write results: DIR/SEQ/{stdout,stderr}, or FILE.jsonl.")
@@ -52,7 +52,7 @@ def command(
     retries: int,
     max_output: str | None,
     memory: str | None,
-    leftovers: str,
+    leftovers: str | None,
     shell: str,
     nice: int | None,
     results: str | None,
@@ -77,21 +77,26 @@ def command(
         quiet=quiet,
         watchers=tuple(open_results(results)) if results else (),
     )
+    base = base_terms(the_home(home))
     if batch_file is not None:
         if template:
             raise UsageError("give a batch file or a template, not both")
-        return run_new(the_home(home), _from_file(batch_file), view)
+        return run_new(the_home(home), _from_file(batch_file, base), view)
     if timeout is not None and timeout <= 0:
         raise UsageError(f"--timeout {timeout:g}: must be more than 0 seconds")
-    from parallel_runner.settings.units import parse_size
-
-    limits = Limits(
+    limits = msgspec.structs.replace(
+        base.limits,
         timeout=timeout,
-        max_output=parse_size(max_output, "--max-output") if max_output else DEFAULT_MAX_OUTPUT,
+        max_output=parse_size(max_output, "--max-output") if max_output else base.limits.max_output,
         memory=parse_size(memory, "--memory") if memory else None,
     )
-    terms = Terms(
-        cwd=current_directory(), limits=limits, retry=RetryPolicy(max=retries), leftovers=leftovers, nice=nice
+    terms = msgspec.structs.replace(
+        base,
+        cwd=current_directory(),
+        limits=limits,
+        retry=msgspec.structs.replace(base.retry, max=retries),
+        leftovers=leftovers or base.leftovers,
+        nice=nice,
     )
     return run_new(the_home(home), _from_arguments(template, terms, shell, null, results or ""), view)
 
@@ -128,8 +133,8 @@ def _product(maker: SpecMaker, sources: Sequence[Sequence[bytes]]) -> Iterable[J
         yield from maker.jobs(chunk)
 
 
-def _from_file(path: str) -> NewBatch:
+def _from_file(path: str, base: Terms) -> NewBatch:
     from parallel_runner.workflows.batch_file import load_batch_file
 
-    spec = load_batch_file(path, cwd=current_directory())
+    spec = load_batch_file(path, cwd=current_directory(), base=base)
     return NewBatch(header=spec.header, command=f"run -f {path}", jobs=spec.jobs)

@@ -18,7 +18,7 @@ from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
-from parallel_runner.model.terms import Terms
+from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
 from parallel_runner.reports import summary
 from parallel_runner.reports.records import json_line, outcome_record
@@ -28,6 +28,7 @@ from parallel_runner.runner.printing import Printer
 from parallel_runner.runner.session import Session, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
+from parallel_runner.settings.load import load_cached
 
 SIGPIPE = 13
 
@@ -64,6 +65,22 @@ def _say(line: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def base_terms(home: Home) -> Terms:
+    """The terms that hold where neither a flag nor a batch file says otherwise.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+    """
+    settings = load_cached(home.config, os.environ, f"{home.state}/settings.cache").settings
+    execution = settings.resource_limits.execution
+    return Terms(
+        limits=Limits(grace=execution.grace, max_output=execution.max_output),
+        retry=RetryPolicy(lost_retries=execution.lost_retries),
+        leftovers=execution.leftovers,
+        stop_on_loss=settings.coordination_rules.recovery.on_supervisor_loss == "kill",
+    )
 
 
 def cpus() -> int:

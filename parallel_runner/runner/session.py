@@ -20,8 +20,9 @@ from parallel_runner.model.terms import Terms
 from parallel_runner.pools.orphans import kill_marked
 from parallel_runner.pools.process import Hold
 from parallel_runner.reactor import Reactor
+from parallel_runner.settings.catalogue import Settings
 from parallel_runner.settings.home import Home
-from parallel_runner.settings.instances import load_instances
+from parallel_runner.settings.load import load_cached
 from parallel_runner.tools import registry
 
 JOURNAL_PATIENCE = 5.0
@@ -29,6 +30,12 @@ _SLOT_PATIENCE = 30.0
 T = TypeVar("T")
 STATS = "PARALLEL_RUNNER_STATS"
 """Environment variable: a file that the supervisor's own use of CPU and memory is written to, for benchmarks."""
+
+
+def instance_budget(settings: Settings) -> int:
+    """Instances that all owners of a home together may have."""
+    limits = settings.parallelization.global_settings
+    return max(1, int(limits.max_total_instances * (1 - limits.resource_safety_margin)))
 
 
 def is_read_only(tool: str) -> bool:
@@ -70,14 +77,16 @@ class TermsTable:
 class Session:
     """Use as a context manager."""
 
-    def __init__(self, home: Home, *, durability: str = "process") -> None:
-        self.instances = load_instances(home.config)
+    def __init__(self, home: Home) -> None:
+        self.settings = load_cached(home.config, os.environ, f"{home.state}/settings.cache").settings
         home.create()
         self.home = home
         self.clock = SystemClock()
         self.layout = StateLayout(home.state)
         self.reactor = Reactor(self.clock)
-        self.journal = patiently(lambda: Journal(self.layout, durability=durability))
+        self.journal = patiently(
+            lambda: Journal(self.layout, durability=self.settings.resource_limits.journal.durability)
+        )
         self.owner = patiently(lambda: owners.register(self.journal, "run"))
         self.recovered = recovery.Report()
         self.killed: list[int] = []
@@ -110,7 +119,7 @@ class Session:
         Raises:
             StateError: none became free.
         """
-        budget = self.instances.budget
+        budget = instance_budget(self.settings)
         until = time.monotonic() + _SLOT_PATIENCE
         while time.monotonic() < until:
             try:

@@ -45,6 +45,7 @@ def load_batch_file(
     path: str,
     *,
     cwd: bytes,
+    base: Terms,
     tool_names: Callable[[], Sequence[str]] = registry.names,
     get_tool: Callable[[str], Tool] = registry.get,
 ) -> BatchSpec:
@@ -53,6 +54,7 @@ def load_batch_file(
     Args:
         path: the file.
         cwd: what its relative path is relative to. Directories in it are relative to its own directory.
+        base: terms that hold where the file says nothing.
         tool_names, get_tool: where tools are looked up.
 
     Raises:
@@ -64,7 +66,7 @@ def load_batch_file(
     here = os.path.dirname(os.path.abspath(full))
     lookup = _Lookup(tuple(tool_names()), get_tool)
     defaults = top.value.get("defaults", {}) if top is not None else {}
-    base = Terms(cwd=os.fsencode(here))
+    base = msgspec.structs.replace(base, cwd=os.fsencode(here))
     if top is not None and checker.mapping(top, ("defaults",), defaults):
         checker.known(top, ("defaults",), defaults, TERMS_KEYS)
         base = read_terms(checker.at(top, ("defaults",)), defaults, base, here)

@@ -1,0 +1,59 @@
+"""`config`: show, explain and describe the settings."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+
+import click
+
+from parallel_runner.cli.options import home_option, the_home
+from parallel_runner.cli.reading import line
+from parallel_runner.errors import UsageError
+from parallel_runner.settings.catalogue import IN_FORCE, Settings, entries, plain, value_of
+from parallel_runner.settings.load import explain as explain_entry
+from parallel_runner.settings.load import load
+
+
+@click.group()
+def command() -> None:
+    """Show, explain and describe the configuration."""
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, nested.")
+@home_option
+def show(as_json: bool, home: str | None) -> None:
+    """Print every setting that is in force, with where it comes from."""
+    loaded = load(the_home(home).config, os.environ)
+    if as_json:
+        line(json.dumps(plain(loaded.settings), indent=2))
+        return
+    for key in entries():
+        line(f"{key} = {json.dumps(plain(value_of(loaded.settings, key)))}  # {loaded.source_of(key)}")
+
+
+@command.command()
+@click.argument("key")
+@home_option
+def explain(key: str, home: str | None) -> None:
+    """Tell the value of KEY, where it comes from, and what it means."""
+    loaded = load(the_home(home).config, os.environ)
+    known = entries()
+    found = [entry for name, entry in known.items() if name == key or name.endswith("." + key)]
+    if not found:
+        last = {name.rsplit(".", 1)[-1]: name for name in known}
+        near = difflib.get_close_matches(key, [*known, *last], n=3)
+        raise UsageError(f"there is no setting {key!r}" + (f"; did you mean {', '.join(near)}?" if near else ""))
+    for entry in found:
+        for text in explain_entry(loaded, entry, entry.key in IN_FORCE):
+            line(text)
+
+
+@command.command()
+def schema() -> None:
+    """Print the JSON Schema of the settings, for editors."""
+    import msgspec
+
+    line(json.dumps(msgspec.json.schema(Settings), indent=2))
