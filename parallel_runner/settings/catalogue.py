@@ -13,7 +13,7 @@ from parallel_runner.settings import schema, schema_scaling
 from parallel_runner.settings.schema import _Section
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """Everything that can be set."""
 
     parallelization: schema.Parallelization = schema.Parallelization()
