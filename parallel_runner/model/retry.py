@@ -32,6 +32,8 @@ def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_onl
     kills them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless
     running it twice does no harm: then it is repeated as one that was lost, and counts as such.
     """
+    if outcome.state is State.SUCCEEDED:
+        return Decision(outcome, final=True)
     retry = terms.retry
     if outcome.state is State.INTERRUPTED:
         return Decision(outcome, final=number >= MAX_ATTEMPTS, resumable=True)

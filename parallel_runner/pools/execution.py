@@ -33,6 +33,7 @@ SAMPLE_INTERVAL = 0.2
 PARTIAL_EXIT = 3
 """By which in-process tools say that they answered in part."""
 _READ_ROUNDS = 64
+_NOTHING = nullcontext()
 
 
 class Surroundings(Protocol):
@@ -66,6 +67,8 @@ class Execution:
         self._rss = 0
         self.escaped = False
         self.kept = False
+        self._terms: Terms | None = None
+        self._limited = False
         self._watch_streams()
 
     # -- what the worker may ask while an attempt runs
@@ -138,7 +141,9 @@ class Execution:
     def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes]) -> None:
         stdin = _memory_file(terms.stdin) if terms.stdin is not None else None
         try:
-            with launch.limits_around(terms) if launch.needs_limits(terms) else nullcontext():
+            if terms is not self._terms:
+                self._terms, self._limited = terms, launch.needs_limits(terms)
+            with launch.limits_around(terms) if self._limited else _NOTHING:
                 if isinstance(what, Spawn):
                     what = launch.with_nice(what, terms.nice)
                     self._pid = launch.spawn(what, env, self._out.write_fd, self._err.write_fd, stdin)

@@ -19,6 +19,8 @@ MESSAGE = 0
 RECORDS = 1
 MAX_FRAME = 256 * 1024
 """Bytes of leases in one frame; a larger job travels alone."""
+MAX_COUNT = 32
+"""Leases in one frame."""
 MAX_BODY = 256 * 1024 * 1024
 
 

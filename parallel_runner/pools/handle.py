@@ -114,12 +114,12 @@ class Handle:
 
 
 def _by_size(leases: Sequence[Lease]) -> list[tuple[Lease, ...]]:
-    """Leases in frames of at most MAX_FRAME bytes; one that is larger travels alone."""
+    """Leases in frames of at most MAX_COUNT and MAX_FRAME bytes; one that is larger travels alone."""
     groups: list[list[Lease]] = []
     size = frames.MAX_FRAME
     for lease in leases:
         length = len(lease.payload) + 64
-        if size + length > frames.MAX_FRAME:
+        if size + length > frames.MAX_FRAME or len(groups[-1]) >= frames.MAX_COUNT:
             groups.append([])
             size = 0
         groups[-1].append(lease)

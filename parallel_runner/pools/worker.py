@@ -31,6 +31,9 @@ from parallel_runner.pools.execution import Execution, refusal_outcome, refused
 from parallel_runner.pools.plans import Plan, make_plan
 
 FLUSH_INTERVAL = 0.02
+"""Seconds within which the supervisor is told that an attempt has begun."""
+OUTCOME_INTERVAL = 0.04
+"""Seconds that outcomes of short jobs are gathered while more of them wait: each word wakes the supervisor up."""
 HEARTBEAT = 5.0
 SPOOL_LIMIT = 256 * 1024
 """Bytes at which what is acknowledged is dropped from the spool."""
@@ -57,7 +60,7 @@ class Worker:
         self._unsent = bytearray()
         self._unsent_began = b""
         self._unspooled = bytearray()
-        self._flush_at = float("inf")
+        self._began_due = self._ended_due = float("inf")
         self._beat_at = time.monotonic()
         self._unacknowledged: deque[bytes] = deque()
         self._acknowledged = 0
@@ -98,15 +101,16 @@ class Worker:
             return
         self._current = lease.attempt
         self._unsent_began = began
-        self._flush_at = min(self._flush_at, time.monotonic() + FLUSH_INTERVAL)
+        self._began_due = time.monotonic() + FLUSH_INTERVAL
         outcome = self._outcome_of(lease)
         self._current = 0
         self._unsent_began = b""
+        self._began_due = float("inf")
         record = pack(Ended(msgspec.structs.replace(outcome, attempt=lease.attempt, worker=self._token)))
         self._unspooled += record
         self._unsent += record
         self._unacknowledged.append(record)
-        self._flush_at = min(self._flush_at, time.monotonic() + FLUSH_INTERVAL)
+        self._ended_due = min(self._ended_due, time.monotonic() + OUTCOME_INTERVAL)
         if self._orphaned:
             self._finish_orphaned()
         elif self._execution.kept or self._execution.escaped:
@@ -160,7 +164,7 @@ class Worker:
 
     def tick(self, now: float) -> float:
         """Send what is due; returns when to be called again (monotonic seconds)."""
-        if now >= self._flush_at:
+        if now >= self._began_due or now >= self._ended_due:
             self._flush_records()
         if now >= self._beat_at:
             self._beat_at = now + HEARTBEAT
@@ -168,7 +172,7 @@ class Worker:
         if self._channel.backlog:
             self._channel.flush()
             return now + FLUSH_INTERVAL
-        return min(self._flush_at, self._beat_at)
+        return min(self._began_due, self._ended_due, self._beat_at)
 
     def _intake(self) -> None:
         for _, body in self._channel.receive():
@@ -222,7 +226,7 @@ class Worker:
             return
 
     def _flush_records(self) -> None:
-        self._flush_at = float("inf")
+        self._began_due = self._ended_due = float("inf")
         if self._unsent_began:
             self._unsent += self._unsent_began
             self._unsent_began = b""

@@ -190,7 +190,9 @@ class BatchRun:
     def _take_events(self) -> None:
         for event in self._executor.collect():
             if isinstance(event, Finished):
-                self._holds.get(event.outcome.worker, set()).discard(event.outcome.attempt)
+                holds = self._holds.get(event.outcome.worker)
+                if holds is not None:
+                    holds.discard(event.outcome.attempt)
                 self._on_outcome(event.outcome)
             elif isinstance(event, Released):
                 self._asked_back.discard(event.worker)

@@ -59,5 +59,5 @@ def room(held: int, size: int, *, ahead: bool) -> int:
     """Jobs that a worker which holds `held` can be given now."""
     if not ahead or size == 1:
         return max(0, 1 - held) if not ahead else max(0, FRAMES_AHEAD - held)
-    # Topped up by whole frames: a trickle of single jobs costs a wake-up each.
-    return size if held <= size * (FRAMES_AHEAD - 1) else 0
+    # Topped up when a frame is gone, not before: a trickle of single jobs costs a wake-up each.
+    return size * FRAMES_AHEAD - held if held <= size * (FRAMES_AHEAD - 1) else 0
