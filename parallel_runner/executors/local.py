@@ -59,7 +59,7 @@ class LocalExecutor:
     """One pool of processes per tool. Implements the Executor port."""
 
     def __init__(self, reactor: Reactor, place: Place, source: TermsSource, hold: Hold, clock: Clock) -> None:
-        kernel.become_subreaper()
+        self._was_subreaper = kernel.set_subreaper(on=True)
         self._reactor = reactor
         self._place = place
         self._source = source
@@ -153,6 +153,7 @@ class LocalExecutor:
             handle.kill()
         self._run_until(lambda: not self._live and not self._sweeping, _SWEEP_PATIENCE)
         self._orphans.sweep(self._worker_pids())
+        kernel.set_subreaper(on=self._was_subreaper)
 
     # -- what the owner may also ask
 

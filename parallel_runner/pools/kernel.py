@@ -7,12 +7,16 @@ import os
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become_subreaper() -> bool:
-    """Make orphaned descendants children of this process. False where the kernel refuses."""
-    return bool(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+def set_subreaper(*, on: bool) -> bool:
+    """Whether orphaned descendants become children of this process; returns whether they did before."""
+    before = ctypes.c_int(0)
+    _libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
+    return bool(before.value)
 
 
 def die_with_parent(signal_number: int, parent: int) -> None:

@@ -120,7 +120,7 @@ def _detach(post: Post, channel: Channel, supervisor: int, hold: Hold, other: Ch
         os.set_inheritable(target, True)
     for fd in {null, log} - {0, 1, 2}:
         os.close(fd)
-    kernel.become_subreaper()
+    kernel.set_subreaper(on=True)
     _raise_oom_score()
 
 
