@@ -12,7 +12,8 @@ HEAD = """\
 
 A home's `config/` holds seven files; `deploy` writes those that are not there and never changes one that is. What a
 file does not say has its default. Precedence: a flag, then the environment, then `config/overrides.yaml`, then
-`config/learned.yaml` (only keys marked *learnable*, within 0.5 to 2 times what is configured), then the home's files.
+`config/learned.yaml` (only keys marked *learnable*, within 0.5 to 2 times what is configured), then the home's
+files.
 
 In the environment a key is written in capitals, two underscores for each dot:
 `PARALLEL_RUNNER__PARALLELIZATION__GLOBAL_SETTINGS__MAX_TOTAL_INSTANCES=8`.
@@ -20,8 +21,8 @@ In the environment a key is written in capitals, two underscores for each dot:
 Shares are written `0.2` or `20%`, durations `30`, `90s`, `5min`, `1h30m`, sizes `65536`, `64K`, `10M`, `2G`. Every
 mistake of all files is told at once, with file, line, key and the nearest right name; the exit code is 105.
 
-`parallel-runner config show` prints what is in force and where it comes from, `config explain KEY` what a key means,
-`config schema` a JSON Schema. Keys marked *kept* are checked and kept; this version does not act on them yet.
+`parallel-runner config show` prints what is in force and where it comes from, `config explain KEY` what a key
+means, `config schema` a JSON Schema. Keys marked *kept* are checked and kept; this version does not act on them yet.
 """
 
 

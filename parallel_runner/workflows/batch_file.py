@@ -164,6 +164,8 @@ def _read_payload(at: Callable[[Sequence[str | int], str], None], tool: Tool, va
 
 
 def _in_words(message: str) -> str:
+    if "`bool`" in message:
+        message += "; put it in quotes"
     return message.replace("`bytes`", "text").replace("`str`", "text").replace("`int`", "a number")
 
 
