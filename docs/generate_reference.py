@@ -22,7 +22,8 @@ Shares are written `0.2` or `20%`, durations `30`, `90s`, `5min`, `1h30m`, sizes
 mistake of all files is told at once, with file, line, key and the nearest right name; the exit code is 105.
 
 `parallel-runner config show` prints what is in force and where it comes from, `config explain KEY` what a key
-means, `config schema` a JSON Schema. Keys marked *kept* are checked and kept; this version does not act on them yet.
+means, `config schema` a JSON Schema. Keys marked *kept* are checked and kept; this version does not act on them
+yet.
 """
 
 
