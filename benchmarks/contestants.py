@@ -226,7 +226,7 @@ def look_around(field: Field) -> Presence:
         if peer.engine and peer.name in engines:
             found.versions[peer.name] = engines[peer.name]
         elif peer.engine:
-            found.missing[peer.name] = f"not installed for {field.peer_python}"
+            found.missing[peer.name] = "not installed"
         elif not programs[peer.name]:
             found.missing[peer.name] = "no C compiler" if peer.name == "limit" else "not installed"
         elif peer.name == "limit":
