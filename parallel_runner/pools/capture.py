@@ -44,6 +44,7 @@ class Stream:
         return read_fd, write_fd
 
     def _reset(self, limit: int) -> None:
+        self._limit = limit
         self._size = 0
         self._head = bytearray()
         self._head_left = limit - limit // 2
@@ -56,7 +57,8 @@ class Stream:
 
     def begin(self, limit: int) -> None:
         """Ready for an attempt that may keep `limit` bytes."""
-        self._reset(limit)
+        if self._size or self.lost or limit != self._limit:
+            self._reset(limit)
 
     def renew(self) -> None:
         """A fresh pipe: something that is not ours any more may hold the old one."""

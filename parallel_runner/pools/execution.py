@@ -19,7 +19,7 @@ from typing import Protocol
 
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Usage
-from parallel_runner.model.ports import Call, Refusal, Spawn
+from parallel_runner.model.ports import Call, Lease, Refusal, Spawn
 from parallel_runner.model.terms import Terms
 from parallel_runner.pools import kernel, launch
 from parallel_runner.pools.capture import Stream
@@ -53,6 +53,7 @@ class Execution:
 
     def __init__(self, poller: select.poll, out: Stream, err: Stream, surroundings: Surroundings) -> None:
         self._poller = poller
+        self._stream_poller = select.poll()
         self._out = out
         self._err = err
         self._surroundings = surroundings
@@ -65,6 +66,8 @@ class Execution:
         """When TERM has had its grace."""
         self._user = self._system = 0.0
         self._rss = 0
+        self._own_peak = 0
+        """The worker's own peak when it was last looked at, KiB; it never falls."""
         self.escaped = False
         self.kept = False
         self._terms: Terms | None = None
@@ -80,17 +83,17 @@ class Execution:
 
     # -- one attempt
 
-    def run(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], left: float | None) -> Outcome:
+    def run(
+        self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], lease: Lease, worker: str
+    ) -> Outcome:
         """Run one attempt to its end and past the last of its processes.
 
         Args:
             terms: limits and wishes.
             what: what to start.
             env: the whole environment.
-            left: seconds until the batch's deadline, if that may come first.
-
-        Returns:
-            The outcome, with attempt number 0 and without worker name: the caller fills these in.
+            lease: which attempt it is, and the seconds until its batch's deadline.
+            worker: who runs it.
         """
         self._begin(terms)
         started_at, began = time.time(), time.monotonic()
@@ -98,6 +101,7 @@ class Execution:
             self._start(terms, what, env)
         except (OSError, ValueError) as error:
             return refused(State.FAILED, FailureClass.SPAWN, _spawn_trouble(error))
+        left = lease.deadline
         self._wait_for_exit(terms, began, left)
         details = self._clear_tree(terms)
         self._drain(DRAIN if self.kept else 5 * DRAIN)
@@ -116,7 +120,7 @@ class Execution:
         if self.kept or self.escaped:
             self._renew_streams()
         return Outcome(
-            attempt=0,
+            attempt=lease.attempt,
             state=verdict.state,
             failure=verdict.failure,
             exit_code=verdict.exit_code,
@@ -125,6 +129,7 @@ class Execution:
             usage=Usage(wall, self._user, self._system, self._rss or None),
             out=out,
             err=err,
+            worker=worker,
             containment="subreaper",
             detail="; ".join(details),
             partial=verdict.state is State.SUCCEEDED and verdict.exit_code != 0,
@@ -185,8 +190,9 @@ class Execution:
     def _exited(self, until: float | None) -> bool:
         """Wait once, at most until that moment. True when the command itself has ended and is reaped."""
         exited = False
+        pidfd = self._pidfd
         for fd, _ in self._poll(until):
-            if fd == self._pidfd:
+            if fd == pidfd:
                 exited = True
             else:
                 self._serve(fd)
@@ -292,8 +298,10 @@ class Execution:
         if reaped == self._pid:
             self._status = status
         # A spawned child starts with its parent's peak: below that nothing can be told of its own.
-        if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
-            self._rss = max(self._rss, usage.ru_maxrss * 1024)
+        if usage.ru_maxrss > self._own_peak:
+            self._own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            if usage.ru_maxrss > self._own_peak:
+                self._rss = max(self._rss, usage.ru_maxrss * 1024)
 
     def _reap_all(self) -> None:
         while True:
@@ -309,6 +317,10 @@ class Execution:
 
     def _drain(self, patience: float) -> None:
         """Read what is still in the pipes. Bounded: something that was kept may write for ever."""
+        # Most attempts leave nothing in the pipes: asking costs half of what two vain reads do.
+        waiting = self._stream_poller.poll(0)
+        if not waiting:
+            return
         until = time.monotonic() + patience
         for stream in (self._out, self._err):
             rounds = 0
@@ -320,16 +332,18 @@ class Execution:
     def _watch_streams(self) -> None:
         for stream in (self._out, self._err):
             self._poller.register(stream.read_fd, select.POLLIN)
+            self._stream_poller.register(stream.read_fd, select.POLLIN)
 
     def _renew_streams(self) -> None:
         for stream in (self._out, self._err):
             self._poller.unregister(stream.read_fd)
+            self._stream_poller.unregister(stream.read_fd)
             stream.renew()
         self._watch_streams()
 
 
 def refused(state: State, failure: FailureClass, detail: str, exit_code: int | None = None) -> Outcome:
-    """The outcome of an attempt whose command never ran."""
+    """The outcome of an attempt whose command never ran; attempt and worker are filled in by who knows them."""
     return Outcome(
         attempt=0, state=state, failure=failure, exit_code=exit_code, started_at=time.time(), detail=detail
     )

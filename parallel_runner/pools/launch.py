@@ -39,24 +39,20 @@ def spawn(launch: Spawn, env: Mapping[bytes, bytes], out: int, err: int, stdin: 
     actions: list[tuple[int, int, int]] = [(os.POSIX_SPAWN_DUP2, out, 1), (os.POSIX_SPAWN_DUP2, err, 2)]
     if stdin is not None:
         actions.append((os.POSIX_SPAWN_DUP2, stdin, 0))
-
-    def start(executable: bytes, argv: Sequence[bytes]) -> int:
-        return os.posix_spawn(
-            executable,
-            tuple(argv),
-            env,
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
-        )
-
     try:
-        return start(launch.executable, launch.argv)
+        return _spawn(launch.executable, launch.argv, env, actions)
     except OSError as error:
         if not launch.fallback or error.errno not in _SHELL_SPEAKS:
             raise
-        return start(_BASH, launch.fallback)
+        return _spawn(_BASH, launch.fallback, env, actions)
+
+
+def _spawn(
+    executable: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], actions: list[tuple[int, int, int]]
+) -> int:
+    return os.posix_spawn(
+        executable, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
+    )
 
 
 def with_nice(launch: Spawn, nice: int | None) -> Spawn:

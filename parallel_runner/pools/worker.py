@@ -46,6 +46,7 @@ class Worker:
         self, token: str, slot: int, channel: Channel, supervisor: int, spool: SpoolWriter, environments: str
     ) -> None:
         self._token = token
+        self._mark = token.encode()
         self._slot = slot
         self._channel = channel
         self._supervisor = supervisor
@@ -106,7 +107,9 @@ class Worker:
         self._current = 0
         self._unsent_began = b""
         self._began_due = float("inf")
-        record = pack(Ended(msgspec.structs.replace(outcome, attempt=lease.attempt, worker=self._token)))
+        if not outcome.attempt:
+            outcome = msgspec.structs.replace(outcome, attempt=lease.attempt, worker=self._token)
+        record = pack(Ended(outcome))
         self._unspooled += record
         self._unsent += record
         self._unacknowledged.append(record)
@@ -124,7 +127,7 @@ class Worker:
             if plan.terms.cwd != self._cwd:
                 os.chdir(plan.terms.cwd)
                 self._cwd = plan.terms.cwd
-            launch = plan.prepare(lease, b"%s:%d" % (self._token.encode(), lease.attempt))
+            launch = plan.prepare(lease, b"%s:%d" % (self._mark, lease.attempt))
         except OSError as error:
             self._cwd = b""
             where = (
@@ -135,7 +138,7 @@ class Worker:
             return refused(State.FAILED, FailureClass.SPAWN, str(error))
         if isinstance(launch, Refusal):
             return refusal_outcome(launch)
-        return self._execution.run(plan.terms, launch, plan.env, lease.deadline)
+        return self._execution.run(plan.terms, launch, plan.env, lease, self._token)
 
     def _plan(self, lease: Lease) -> Plan:
         key = (lease.batch, lease.terms)
