@@ -53,6 +53,8 @@ class Place:
     owner: str
     log: str
     """File for workers' own complaints."""
+    disk_floor: int = 0
+    """Bytes that must stay free where the state is kept for outputs to be kept."""
 
 
 class LocalExecutor:
@@ -175,7 +177,9 @@ class LocalExecutor:
         taken = {handle.post.slot for handle in self._live.values() if handle.post.pool == pool}
         slot = next(number for number in range(1, len(taken) + 2) if number not in taken)
         place = self._place
-        post = Post(f"{place.owner}-{new_token()}", place.owner, pool, slot, place.layout, place.log)
+        post = Post(
+            f"{place.owner}-{new_token()}", place.owner, pool, slot, place.layout, place.log, place.disk_floor
+        )
         process, pidfd, channel = start_worker(post, self._hold)
         handle = Handle(post, process, pidfd, channel)
         handle.idle_since = self._clock.monotonic()

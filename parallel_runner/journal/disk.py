@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 
-from parallel_runner.errors import DiskFullError, StateError
+from parallel_runner.errors import StateError
 from parallel_runner.journal.layout import StateLayout
 
 BALLAST = 4 * 1024 * 1024
-MOST_WANTED = 1024 * 1024 * 1024
 
 
 def free_bytes(path: str) -> int:
@@ -18,18 +17,22 @@ def free_bytes(path: str) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
-def min_free(path: str) -> int:
-    """Bytes that should stay free there: 1 GiB, or 5 % of the file system when that is less."""
+def floor(path: str, wanted: int) -> int:
+    """Bytes that should stay free there: `wanted`, or 5 % of the file system when that is less."""
     stat = os.statvfs(path)
-    return min(MOST_WANTED, stat.f_blocks * stat.f_frsize // 20)
+    return min(wanted, stat.f_blocks * stat.f_frsize // 20)
 
 
-def ensure_ballast(layout: StateLayout, size: int = BALLAST) -> bool:
-    """Have `size` bytes really taken by the ballast file. False when there is no room for it now.
+def ensure_ballast(layout: StateLayout, size: int | None = None) -> bool:
+    """Have `size` bytes (default: BALLAST, less on a small disk) really taken by the ballast file.
+
+    Returns False when there is no room for it now.
 
     Raises:
         StateError: the file cannot be made for another reason.
     """
+    if size is None:
+        size = floor(layout.root, BALLAST)
     try:
         fd = os.open(layout.ballast, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -58,15 +61,15 @@ def drop_ballast(layout: StateLayout) -> int:
     return size
 
 
-def check_room(layout: StateLayout, wanted: int | None = None) -> None:
-    """Raise DiskFullError when less than `wanted` bytes (default: `min_free`) are left where the state is kept."""
-    least = min_free(layout.root) if wanted is None else wanted
+def shortage(layout: StateLayout, least: int) -> str:
+    """What to tell when less than `least` bytes are left where the state is kept; empty when there is room."""
     free = free_bytes(layout.root)
-    if free < least:
-        raise DiskFullError(
-            f"only {free >> 20} MiB are left for {layout.root}, {least >> 20} MiB are asked for; "
-            "free some, lower `min_free_disk`, or choose another --home"
-        )
+    if free >= least:
+        return ""
+    return (
+        f"only {free >> 20} MiB are left for {layout.root}, {least >> 20} MiB are asked for; "
+        "free some, lower `min_free_disk`, or choose another --home"
+    )
 
 
 def _unusable(layout: StateLayout, error: OSError) -> StateError:

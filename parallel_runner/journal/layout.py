@@ -32,6 +32,11 @@ class StateLayout:
         """A file that is given up when the disk is full, so that ends can still be recorded."""
         return f"{self.root}/ballast"
 
+    @property
+    def requests(self) -> str:
+        """What running owners are asked to do, one file per request."""
+        return f"{self.root}/requests"
+
     def owner_lock(self, owner: str) -> str:
         """An owner's liveness lock."""
         return f"{self.root}/owners/{owner}.lock"
@@ -50,7 +55,7 @@ class StateLayout:
 
     def create(self) -> None:
         """Make the directories, for this user only."""
-        for path in (self.root, self.outputs, self.environments):
+        for path in (self.root, self.outputs, self.environments, self.requests):
             os.makedirs(path, mode=0o700, exist_ok=True)
         for name in ("owners", "workers", "spool"):
             os.makedirs(f"{self.root}/{name}", mode=0o700, exist_ok=True)

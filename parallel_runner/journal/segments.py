@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
+from parallel_runner.journal.disk import free_bytes
 from parallel_runner.model.outcome import Extent, Output
 
 READ_SIZE = 1 << 20
@@ -13,7 +15,9 @@ READ_SIZE = 1 << 20
 class SegmentWriter:
     """A worker's segment. The file is made when the first bytes come."""
 
-    def __init__(self, directory: str, name: str) -> None:
+    def __init__(self, directory: str, name: str, floor: int = 0) -> None:
+        """Write `name` in `directory`; never into the last `floor` bytes of the file system."""
+        self._floor = floor
         self._directory = directory
         self._name = name
         self._fd = -1
@@ -23,8 +27,10 @@ class SegmentWriter:
         """Append bytes; returns where they stand.
 
         Raises:
-            OSError: the disk is full; what was written of them is cut off again.
+            OSError: the disk is full, or as good as; what was written of them is cut off again.
         """
+        if self._floor and free_bytes(self._directory) < self._floor:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._directory)
         if self._fd < 0:
             path = f"{self._directory}/{self._name}"
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

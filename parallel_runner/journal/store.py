@@ -196,6 +196,10 @@ class Journal:
         """How many jobs have no final outcome."""
         return int(self.read("count_pending", _jobs_of(batch))[0][0])
 
+    def is_pending(self, job: int) -> bool:
+        """Whether a job has no final outcome since it was last queued."""
+        return bool(self.read("pending_jobs", (job - 1, job + 1, 1)))
+
     def count_jobs(self, batch: int) -> int:
         """How many jobs a batch has."""
         return int(self.read("count_jobs", _jobs_of(batch))[0][0])

@@ -17,8 +17,17 @@ from parallel_runner.model.ports import Spawn
 from parallel_runner.model.terms import Limits, Terms
 from parallel_runner.pools.kernel import die_with_parent
 
-# Python ignores the first two, the worker the third; a job gets them as a shell would give them.
-_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU)
+# Python ignores the first two, the worker the others. A job gets them as a shell would give them: what is ignored
+# when bash starts, no `trap` of it can ever catch.
+_DEFAULT_SIGNALS = (
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGXCPU,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
 _SHELL_SPEAKS = (errno.ENOEXEC, errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 _BASH = b"/bin/bash"
 _NICE = b"/usr/bin/nice"
@@ -51,7 +60,7 @@ def _spawn(
     executable: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], actions: list[tuple[int, int, int]]
 ) -> int:
     return os.posix_spawn(
-        executable, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
+        executable, tuple(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_DEFAULT_SIGNALS
     )
 
 
@@ -89,7 +98,7 @@ def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, std
     # A fork that is not followed by exec has no mark in /proc/PID/environ; so it must not outlive its worker.
     die_with_parent(signal.SIGKILL, worker)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *_DEFAULT_SIGNALS):
+    for number in (signal.SIGTERM, *_DEFAULT_SIGNALS):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setsid()

@@ -38,6 +38,8 @@ class Post:
     layout: StateLayout
     log: str
     """File that a worker's own complaints go to."""
+    disk_floor: int = 0
+    """Bytes that must stay free for outputs to be kept."""
 
 
 @dataclass
@@ -151,7 +153,7 @@ def _serve(post: Post, channel: Channel, supervisor: int) -> None:
     pid = os.getpid()
     opened = Opened(post.token, post.owner, post.pool, pid, kernel.start_ticks(pid), boot_id())
     spool = SpoolWriter(post.layout.spool(post.token), opened)
-    segment = SegmentWriter(post.layout.outputs, f"{post.token}.seg")
+    segment = SegmentWriter(post.layout.outputs, f"{post.token}.seg", post.disk_floor)
     signal_fd, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _note_signal)

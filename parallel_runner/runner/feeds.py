@@ -27,6 +27,15 @@ class Feed(Protocol):
         """Nothing more will come."""
         ...
 
+    @property
+    def all_known(self) -> bool:
+        """How many jobs there are will not change any more."""
+        ...
+
+    def known(self, ended: int) -> int:
+        """Jobs of this run that are known by now, the `ended` ones included."""
+        ...
+
     def pull(self) -> list[Job]:
         """Some more jobs; empty when none is there now. Called only while there is room for more."""
         ...
@@ -55,6 +64,10 @@ class _Numbering:
         base = job_id(self._batch, first)
         return [Job(base + i, spec.terms, spec.payload, 0, spec.name) for i, spec in enumerate(specs)]
 
+    @property
+    def count(self) -> int:
+        return self._next - 1
+
     def finish(self) -> None:
         self._journal.finish_input(self._batch)
 
@@ -74,6 +87,15 @@ class ListFeed:
             self._numbering.finish()
             self.done = True
         return self._numbering.submit(specs)
+
+    @property
+    def all_known(self) -> bool:
+        """Whether the input was read to its end."""
+        return self.done
+
+    def known(self, ended: int) -> int:
+        """Jobs that were read."""
+        return self._numbering.count
 
     def pause(self) -> None:
         """Nothing to do: it never wakes the loop."""
@@ -155,6 +177,15 @@ class LineFeed:
             self._ended = True
             self.pause()
 
+    @property
+    def all_known(self) -> bool:
+        """Whether the input was read to its end."""
+        return self.done
+
+    def known(self, ended: int) -> int:
+        """Jobs that were read."""
+        return self._numbering.count
+
     def pause(self) -> None:
         """Stop reading; the writer waits at a full pipe."""
         if self._watched:
@@ -174,6 +205,7 @@ class JournalFeed:
         self._journal = journal
         self._batch = batch
         self._after = 0
+        self._known: int | None = None
         self.read_all = False
         """Every job that was pending at the start has been handed out, or is in an orphan's hands."""
         self._excluded: set[int] = set()
@@ -212,6 +244,17 @@ class JournalFeed:
 
     def _pending(self, after: int, limit: int) -> list[Job]:
         return self._journal.pending_jobs(self._batch, after, limit)
+
+    @property
+    def all_known(self) -> bool:
+        """Always: they are in the journal."""
+        return True
+
+    def known(self, ended: int) -> int:
+        """Jobs that had not ended when this was first asked, and those that had ended in this run by then."""
+        if self._known is None:
+            self._known = self._journal.count_pending(self._batch) + ended
+        return self._known
 
     def pause(self) -> None:
         """Nothing to do: it never wakes the loop."""

@@ -22,9 +22,10 @@ from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
 from parallel_runner.reports import summary
 from parallel_runner.reports.records import json_line, outcome_record
-from parallel_runner.runner.batch_run import BatchRun, Ended, Report
+from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
 from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
 from parallel_runner.runner.printing import Printer
+from parallel_runner.runner.progress import choose
 from parallel_runner.runner.session import Session, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
@@ -190,9 +191,6 @@ class _Reader:
 
 
 def _run(session: Session, batch: int, terms: Sequence[Terms], feed: Feed, view: View) -> int:
-    slots = session.reserve(view.jobs)
-    if slots < view.jobs:
-        view.stderr(f"{slots} of {view.jobs} instances are free on this home; running with these")
     began = time.monotonic()
     sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
     outputs = session.layout.outputs
@@ -208,8 +206,12 @@ def _run(session: Session, batch: int, terms: Sequence[Terms], feed: Feed, view:
         for watcher in view.watchers:
             watcher(outcome, final, outputs)
 
-    report = Report(told, view.stderr)
-    ended = BatchRun(session, batch, terms, feed, printer, sinks, report, slots).run()
+    progress = choose(batch_name(batch), view.quiet, view.stderr, session.clock)
+    if os.isatty(1):
+        sinks[0].before = progress.hide
+    sinks[1].before = progress.hide
+    audience = Audience(printer, sinks, progress, told, view.stderr)
+    ended = BatchRun(session, batch, terms, feed, audience, view.jobs).run()
     return _conclude(session, ended, view, time.monotonic() - began)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
 from parallel_runner.clock import SystemClock
-from parallel_runner.errors import JournalBusyError, StateError
+from parallel_runner.errors import DiskFullError, JournalBusyError, StateError
 from parallel_runner.executors.local import LocalExecutor, Place
-from parallel_runner.journal import owners, recovery
+from parallel_runner.journal import disk, owners, recovery
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.terms import Terms
@@ -26,7 +27,6 @@ from parallel_runner.settings.load import load_cached
 from parallel_runner.tools import registry
 
 JOURNAL_PATIENCE = 5.0
-_SLOT_PATIENCE = 30.0
 T = TypeVar("T")
 STATS = "PARALLEL_RUNNER_STATS"
 """Environment variable: a file that the supervisor's own use of CPU and memory is written to, for benchmarks."""
@@ -41,6 +41,10 @@ def instance_budget(settings: Settings) -> int:
 def is_read_only(tool: str) -> bool:
     """Whether a tool does no harm when run twice; a tool that is gone is taken to."""
     return tool in registry.names() and registry.get(tool).read_only
+
+
+def _not_yet(number: int, frame: object) -> None:
+    """A request that comes early."""
 
 
 def patiently(call: Callable[[], T]) -> T:
@@ -79,14 +83,20 @@ class Session:
 
     def __init__(self, home: Home) -> None:
         self.settings = load_cached(home.config, os.environ, f"{home.state}/settings.cache").settings
+        # Until its loop listens, a request must not end this process: it is looked for when the loop begins.
+        signal.signal(signal.SIGUSR2, _not_yet)
         home.create()
         self.home = home
         self.clock = SystemClock()
         self.layout = StateLayout(home.state)
+        self.disk_floor = disk.floor(home.state, self.settings.resource_limits.floors.min_free_disk)
+        if shortage := disk.shortage(self.layout, self.disk_floor):
+            raise DiskFullError(shortage)
         self.reactor = Reactor(self.clock)
         self.journal = patiently(
             lambda: Journal(self.layout, durability=self.settings.resource_limits.journal.durability)
         )
+        disk.ensure_ballast(self.layout)
         self.owner = patiently(lambda: owners.register(self.journal, "run"))
         self.recovered = recovery.Report()
         self.killed: list[int] = []
@@ -109,27 +119,9 @@ class Session:
 
     def start_executor(self) -> LocalExecutor:
         """Make the pools; workers come with the first need for them."""
-        place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log")
+        place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log", self.disk_floor)
         self.executor = LocalExecutor(self.reactor, place, self.terms, self.hold, self.clock)
         return self.executor
-
-    def reserve(self, want: int) -> int:
-        """Reserve slots of the machine; waits while all are in use.
-
-        Raises:
-            StateError: none became free.
-        """
-        budget = instance_budget(self.settings)
-        until = time.monotonic() + _SLOT_PATIENCE
-        while time.monotonic() < until:
-            try:
-                granted = owners.reserve_slots(self.journal, self.owner.token, want, budget)
-            except JournalBusyError:
-                continue  # It has waited 50 ms by itself.
-            if granted:
-                return granted
-            self.reactor.run_once(0.05)
-        raise StateError(f"all {budget} instances of this home are in use; see `parallel-runner ps`, or try later")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

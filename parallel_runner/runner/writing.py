@@ -7,12 +7,17 @@ import os
 import select
 import stat
 from collections import deque
+from collections.abc import Callable
 
 from parallel_runner.reactor import WRITE, Reactor
 
 _PIPE_ATOMIC = select.PIPE_BUF
 _TTY_PIECE = 512
 _FILE_PIECE = 1 << 20
+
+
+def _nothing() -> None:
+    """Nothing stands in the way."""
 
 
 class Sink:
@@ -28,6 +33,8 @@ class Sink:
         self._queue: deque[bytes | memoryview] = deque()
         self._waiting = 0
         self._watched = False
+        self.before: Callable[[], None] = _nothing
+        """Called before something is written: what stands in the way on a terminal is to go."""
         self.broken = False
         """Nobody reads any more."""
         self.trouble = ""
@@ -52,6 +59,8 @@ class Sink:
 
     def flush(self) -> None:
         """Write what goes without waiting; the reactor calls again for the rest."""
+        if self._queue:
+            self.before()
         if self._queue and not self._blocks:
             self._write_file()
         elif self._queue:

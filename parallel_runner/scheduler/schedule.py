@@ -117,6 +117,26 @@ class Schedule:
                 ends.append((dependent, State.SKIPPED))
         return skipped
 
+    def remove(self, job: int) -> Job | None:
+        """Take a job out that no worker has; None: it is not here, or in a worker's hands."""
+        if job in self._waiting:
+            return self._waiting.pop(job)
+        for pool in self.pools.values():
+            for candidate in pool.ready:
+                if candidate.id == job:
+                    pool.ready.remove(candidate)
+                    return candidate
+        for entry in self._delayed:
+            if entry[1] == job:
+                self._delayed.remove(entry)
+                heapq.heapify(self._delayed)
+                return entry[2]
+        return None
+
+    def count_loss(self, job: int) -> None:
+        """One more worker was lost with this job in hand."""
+        self.losses[job] = self.losses.get(job, 0) + 1
+
     def drop_unstarted(self) -> int:
         """Forget all that no worker has (the journal has it); returns how many there were."""
         count = self.lead

@@ -45,6 +45,7 @@ IN_FORCE = frozenset(
         "parallelization.global_settings.resource_safety_margin",
         "resource_limits.journal.durability",
         "resource_limits.journal.history_days",
+        "resource_limits.floors.min_free_disk",
         "resource_limits.execution.leftovers",
         "resource_limits.execution.grace",
         "resource_limits.execution.max_output",

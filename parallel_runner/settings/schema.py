@@ -189,8 +189,19 @@ class Shares(_Section, frozen=True):
     coordination: ToolShares = ToolShares()
 
 
+class Floors(_Section, frozen=True):
+    min_free_disk: Annotated[
+        Bytes,
+        D(
+            description="What stays free where the state is kept, or 5 % of that file system if this is less: "
+            "under it nothing new starts and outputs are kept no longer."
+        ),
+    ] = 1024 * 1024 * 1024
+
+
 class ResourceLimits(_Section, frozen=True):
     journal: Journal = Journal()
+    floors: Floors = Floors()
     execution: Execution = Execution()
     shares: Shares = Shares()
 

@@ -42,14 +42,15 @@ def test_free_space_is_what_the_system_says(tmp_path: Path) -> None:
     )
     available, size = map(int, told.stdout.split()[2:])
     assert abs(disk.free_bytes(str(tmp_path)) - available) < 64 << 20
-    assert 0 < disk.min_free(str(tmp_path)) <= min(1 << 30, size // 20 + 4096)
+    assert 0 < disk.floor(str(tmp_path), 1 << 60) <= size // 20 + 4096
+    assert disk.floor(str(tmp_path), 1) == 1
 
 
 def test_too_little_room_is_refused_in_words(tmp_path: Path) -> None:
     layout = StateLayout(str(tmp_path))
-    disk.check_room(layout, 1)
-    with pytest.raises(DiskFullError, match=r"min_free_disk.*--home"):
-        disk.check_room(layout, 1 << 60)
+    assert disk.shortage(layout, 1) == ""
+    told = disk.shortage(layout, 1 << 60)
+    assert "min_free_disk" in told and "--home" in told
 
 
 @as_root

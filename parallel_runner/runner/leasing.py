@@ -1,0 +1,115 @@
+"""Which job goes to which worker, and how many workers there are for it."""
+
+from __future__ import annotations
+
+from parallel_runner.clock import Clock
+from parallel_runner.model.ports import Executor, Lease
+from parallel_runner.runner.recording import Recorder
+from parallel_runner.runner.slots import Slots
+from parallel_runner.scheduler.framing import frame_size, room, runs_ahead
+from parallel_runner.scheduler.schedule import PoolQueue, Schedule
+
+_STARVED = 30.0
+"""Seconds without a single slot after which the run is given up."""
+
+
+class Leasing:
+    """Leases ready jobs to workers that have room, as far as slots go."""
+
+    def __init__(
+        self, schedule: Schedule, executor: Executor, recorder: Recorder, slots: Slots, batch: int, clock: Clock
+    ) -> None:
+        self._schedule = schedule
+        self._executor = executor
+        self._recorder = recorder
+        self._slots = slots
+        self._batch = batch
+        self._clock = clock
+        self._sizes: dict[str, int] = {}
+        self._asked_back: set[str] = set()
+        self._starved_at: float | None = None
+        self._told_scarce = False
+
+    def lease(self) -> None:
+        """Stage leases for the ready jobs.
+
+        Raises:
+            StateError: the home had no slot for too long.
+        """
+        ready = {name: queue for name, queue in self._schedule.pools.items() if queue.ready}
+        if not ready:
+            return
+        slots = self._cover(ready)
+        if not slots:
+            return
+        self._grow(ready, slots)
+        staged = self._recorder.staged
+        for offer in self._executor.offers():
+            queue = ready.get(offer.pool)
+            if queue is None or not queue.ready or offer.worker in staged:
+                continue
+            size = frame_size(queue.durations, len(queue.ready), slots, gated=queue.gated)
+            ahead = not queue.gated and runs_ahead(queue.durations, len(queue.ready), slots)
+            count = room(offer.held, size, ahead=ahead)
+            if count:
+                self._stage(offer.pool, offer.worker, count)
+
+    def _cover(self, ready: dict[str, PoolQueue]) -> int:
+        slots = self._slots.granted
+        if slots < self._slots.want:
+            slots = self._slots.cover(sum(len(queue.ready) for queue in ready.values()) + len(self._schedule.held))
+        now = self._clock.monotonic()
+        if slots:
+            self._starved_at = None
+        elif self._starved_at is None:
+            self._starved_at = now
+        elif now > self._starved_at + _STARVED:
+            raise self._slots.starved()
+        return slots
+
+    def _grow(self, ready: dict[str, PoolQueue], slots: int) -> None:
+        held: dict[str, int] = {}
+        for job in self._schedule.held.values() if len(self._schedule.held) < slots else ():
+            tool = self._schedule.tool_of(job)
+            held[tool] = held.get(tool, 0) + 1
+        for name, queue in ready.items():
+            size = min(slots, len(queue.ready) + held.get(name, 0))
+            if size > self._sizes.get(name, 0):
+                self._sizes[name] = size
+                self._executor.resize(name, size)
+
+    def _stage(self, pool: str, worker: str, count: int) -> None:
+        taken = self._schedule.take(pool, count)
+        self._recorder.stage(
+            worker, [Lease(attempt, self._batch, job.terms, job.payload) for attempt, job in taken]
+        )
+
+    def take_back(self) -> None:
+        """Have jobs that wait behind a long one come back for a worker that has nothing to do."""
+        if any(queue.ready for queue in self._schedule.pools.values()):
+            return
+        offers = self._executor.offers()
+        idle = {offer.pool for offer in offers if not offer.held}
+        for offer in offers:
+            if offer.held > 1 and offer.pool in idle and offer.worker not in self._asked_back:
+                self._asked_back.add(offer.worker)
+                self._executor.take_back(offer.worker, offer.held // 2)
+
+    def answered(self, worker: str) -> None:
+        """A worker said what it gives back, or is gone."""
+        self._asked_back.discard(worker)
+
+    def scarcity(self) -> str:
+        """What to tell, once, when the home has fewer slots than were asked for; empty otherwise."""
+        if self._told_scarce or not self._slots.scarce:
+            return ""
+        self._told_scarce = True
+        return f"{self._slots.granted} of {self._slots.want} instances are free on this home; running with these"
+
+    def retired(self, pool: str) -> None:
+        """A worker has left, for having been idle for long, say: one may be wanted again."""
+        self._sizes[pool] = max(0, self._sizes.get(pool, 0) - 1)
+
+    def next_ask(self) -> float | None:
+        """When slots that were refused are asked for again (monotonic seconds)."""
+        return self._slots.next_ask()

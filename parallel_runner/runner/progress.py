@@ -1,0 +1,208 @@
+"""How far a batch is: a bar on a terminal, a line now and then everywhere else."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from parallel_runner.clock import Clock
+
+BAR_AFTER = 0.5
+"""Seconds before the bar is first drawn: what is over sooner needs none, and rich takes a while to load."""
+BAR_INTERVAL = 0.2
+LINE_INTERVAL = 30.0
+_CLEAR = b"\r\x1b[2K"
+
+
+class Counts(NamedTuple):
+    """How far it is."""
+
+    done: int
+    """Jobs that have ended for good in this run."""
+    failed: int
+    running: int
+    known: int
+    """Jobs of this run that are known so far, the ended ones included."""
+    all_known: bool
+    """No more will be read."""
+
+
+class Progress(Protocol):
+    """Something that shows counts."""
+
+    def due_at(self) -> float | None:
+        """When counts are to be shown next (monotonic seconds); None: never."""
+        ...
+
+    def show(self, counts: Counts) -> None:
+        """Show them, if it is time to."""
+        ...
+
+    def hide(self) -> None:
+        """Something else is about to be written where the bar stands."""
+        ...
+
+
+class NoProgress:
+    """Shows nothing."""
+
+    def due_at(self) -> float | None:
+        """Never."""
+        return None
+
+    def show(self, counts: Counts) -> None:
+        """Nothing."""
+
+    def hide(self) -> None:
+        """Nothing."""
+
+
+def eta(counts: Counts, seconds: float) -> float | None:
+    """Seconds that are left at the rate so far; None when nothing can be said."""
+    if not counts.all_known or not counts.done or seconds <= 0:
+        return None
+    return (counts.known - counts.done) * seconds / counts.done
+
+
+def line(counts: Counts, seconds: float) -> str:
+    """The counts in words."""
+    total = f"of {counts.known}" if counts.all_known else f"of {counts.known} or more"
+    parts = [f"{counts.done} {total} done", f"{counts.running} in hand"]
+    if counts.failed:
+        parts.insert(1, f"{counts.failed} failed")
+    left = eta(counts, seconds)
+    if left is not None:
+        parts.append(f"about {_span(left)} left")
+    return ", ".join(parts)
+
+
+def _span(seconds: float) -> str:
+    whole = max(1, round(seconds))
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{round(whole / 60)} min"
+    return f"{round(whole / 3600)} h"
+
+
+class Lines:
+    """A line each LINE_INTERVAL seconds."""
+
+    def __init__(self, name: str, say: Callable[[str], None], clock: Clock) -> None:
+        self._name = name
+        self._say = say
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._next = self._began + LINE_INTERVAL
+
+    def due_at(self) -> float | None:
+        """When the next line is due."""
+        return self._next
+
+    def show(self, counts: Counts) -> None:
+        """Say it, if it is time to."""
+        now = self._clock.monotonic()
+        if now >= self._next:
+            self._next = now + LINE_INTERVAL
+            self._say(f"{self._name}: {line(counts, now - self._began)}")
+
+    def hide(self) -> None:
+        """Lines stay."""
+
+
+class Bar:
+    """One line at the bottom of the terminal behind `fd`, which makes way for whatever is written there.
+
+    rich draws it into memory; it goes to the terminal only when that takes it at once. A terminal that is stopped
+    (Ctrl-S) must not stop the jobs.
+    """
+
+    def __init__(self, name: str, fd: int, clock: Clock) -> None:
+        self._name = name
+        self._fd = fd
+        self._clock = clock
+        self._next = clock.monotonic() + BAR_AFTER
+        self._shown = False
+        self._drawer: Any = None
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+
+    def due_at(self) -> float | None:
+        """When the bar is drawn next."""
+        return self._next
+
+    def show(self, counts: Counts) -> None:
+        """Draw it, if it is time to."""
+        now = self._clock.monotonic()
+        if now < self._next:
+            return
+        self._next = now + BAR_INTERVAL
+        if self._drawer is None:
+            self._drawer = _Drawer(self._name, self._clock)
+        self._shown = self._write(_CLEAR + self._drawer.draw(counts, _columns(self._fd))) or self._shown
+
+    def hide(self) -> None:
+        """Clear the line."""
+        if self._shown and self._write(_CLEAR):
+            self._shown = False
+
+    def _write(self, data: bytes) -> bool:
+        try:
+            return bool(self._poll.poll(0)) and os.write(self._fd, data) > 0
+        except OSError:
+            return False  # The terminal is gone; the jobs' own output will find that out.
+
+
+class _Drawer:
+    """Makes one line of rich's progress display."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._buffer = io.StringIO()
+        self._console = Console(file=self._buffer, force_terminal=True, legacy_windows=False)
+        self._progress = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=None),
+            progress.TextColumn("{task.fields[told]}"),
+            progress.TimeRemainingColumn(compact=True),
+            console=self._console,
+            auto_refresh=False,
+            expand=True,
+            get_time=clock.monotonic,
+        )
+        self._task = self._progress.add_task(name, total=None, told="")
+
+    def draw(self, counts: Counts, columns: int) -> bytes:
+        """The line, without an end of line, not as wide as the terminal: no terminal wraps it."""
+        told = f"{counts.done}/{counts.known}{'' if counts.all_known else '+'}"
+        if counts.failed:
+            told += f" [red]{counts.failed} failed[/red]"
+        total = counts.known if counts.all_known else None
+        self._progress.update(self._task, completed=counts.done, total=total, told=told)
+        self._console.width = max(20, columns - 1)
+        self._console.print(self._progress.get_renderable(), end="", no_wrap=True, soft_wrap=False)
+        text = self._buffer.getvalue()
+        self._buffer.seek(0)
+        self._buffer.truncate()
+        return text.replace("\n", "").encode("utf-8", "backslashreplace")
+
+
+def _columns(fd: int) -> int:
+    try:
+        return os.get_terminal_size(fd).columns or 80
+    except OSError:
+        return 80
+
+
+def choose(name: str, quiet: bool, say: Callable[[str], None], clock: Clock) -> Progress:
+    """A bar where stderr is a terminal that can move its cursor, lines where it is not, nothing when quiet."""
+    if quiet:
+        return NoProgress()
+    if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb":
+        return Bar(name, 2, clock)
+    return Lines(name, say, clock)
