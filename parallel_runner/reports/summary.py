@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from parallel_runner.errors import EXIT_MAX_FAILED, EXIT_MORE_FAILED, EXIT_OK
 from parallel_runner.ids import batch_name, job_name, job_of
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
 
-NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED, State.CANCELLED})
+NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED})
 _SHOWN = 3
+_MOST_GROUPS = 20
 
 
 def failed_count(tally: Mapping[State, int]) -> int:
@@ -32,17 +33,31 @@ def headline(batch: int, tally: Mapping[State, int], pending: int, wall: float) 
     return f"{batch_name(batch)}: {', '.join(parts) or 'no jobs'} in {wall:.1f} s"
 
 
-def failure_lines(failed: Sequence[Outcome]) -> list[str]:
-    """Failures grouped by what happened, a few jobs of each named."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in failed:
-        groups.setdefault(_label(outcome), []).append(outcome)
-    lines = []
-    for label, outcomes in sorted(groups.items(), key=lambda item: -len(item[1])):
-        names = ", ".join(job_name(job_of(outcome.attempt)) for outcome in outcomes[:_SHOWN])
-        more = f" and {len(outcomes) - _SHOWN} more" if len(outcomes) > _SHOWN else ""
-        lines.append(f"  {label}: {names}{more}")
-    return lines
+class Failures:
+    """Failures grouped by what happened: counted all, a few jobs of each named."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._groups: dict[str, tuple[int, list[int]]] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """One more."""
+        self.count += 1
+        label = _label(outcome)
+        if label not in self._groups and len(self._groups) >= _MOST_GROUPS:
+            label = "other"
+        count, jobs = self._groups.get(label, (0, []))
+        if count < _SHOWN:
+            jobs.append(job_of(outcome.attempt))
+        self._groups[label] = (count + 1, jobs)
+
+    def lines(self) -> list[str]:
+        """What to print, the largest group first."""
+        lines = []
+        for label, (count, jobs) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
+            more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
+            lines.append(f"  {label}: {', '.join(map(job_name, jobs))}{more}")
+        return lines
 
 
 def _label(outcome: Outcome) -> str:

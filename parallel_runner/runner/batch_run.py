@@ -22,6 +22,7 @@ from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor
 from parallel_runner.model.retry import decide
 from parallel_runner.model.terms import Terms
+from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.feeds import Feed, JournalFeed
 from parallel_runner.runner.leasing import Leasing
 from parallel_runner.runner.printing import HIGH_WATER, Printer
@@ -50,8 +51,8 @@ class Ended(NamedTuple):
     broken_pipe: bool
     trouble: str
     """Why it could not go on, if it could not."""
-    failed: list[Outcome]
-    """Some final outcomes that were no success, for the summary."""
+    failures: Failures
+    """What went wrong, for the summary."""
 
 
 class Audience(NamedTuple):
@@ -99,8 +100,8 @@ class BatchRun:
         self._stop_signal: int | None = None
         self._draining = False
         self._trouble = ""
-        self._failed: list[Outcome] = []
-        self._done = self._failures = 0
+        self._failures = Failures()
+        self._done = 0
         self._orphans_at = 0.0
 
     def run(self) -> Ended:
@@ -127,7 +128,7 @@ class BatchRun:
             self._reactor.unwatch(signals.fd)
             signals.close()
         broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
-        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failed)
+        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures)
 
     # -- when
 
@@ -274,9 +275,7 @@ class BatchRun:
         if final:
             self._done += 1
             if not outcome.succeeded:
-                self._failures += 1
-                if len(self._failed) < 1000:
-                    self._failed.append(outcome)
+                self._failures.add(outcome)
 
     # -- input
 
@@ -358,7 +357,7 @@ class BatchRun:
             return
         known = self._feed.known(self._done)
         running = len(self._schedule.held)
-        self._audience.progress.show(Counts(self._done, self._failures, running, known, self._feed.all_known))
+        self._audience.progress.show(Counts(self._done, self._failures.count, running, known, self._feed.all_known))
 
     def _look_at_readers(self) -> None:
         for sink in self._audience.sinks:

@@ -237,7 +237,7 @@ def _tell(batch: int, tally: Mapping[State, int], pending: int, ended: Ended, vi
     if view.quiet and not failed and not pending:
         return
     view.stderr(summary.headline(batch, tally, pending, wall))
-    for line in summary.failure_lines(ended.failed):
+    for line in ended.failures.lines():
         view.stderr(line)
     for line in summary.next_commands(batch, tally, pending):
         view.stderr(line)

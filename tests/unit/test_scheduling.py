@@ -141,3 +141,16 @@ def test_cycles_are_real_and_all_are_found(edges: dict[str, list[str]]) -> None:
 
 def test_a_long_chain_is_no_cycle() -> None:
     assert find_cycle({str(i): [str(i + 1)] for i in range(50_000)}) is None
+
+
+def test_a_job_that_no_worker_has_can_be_taken_out() -> None:
+    first, second, third, fourth = (Job(job_id(1, seq), 0, b"") for seq in range(1, 5))
+    schedule = Schedule([Terms(tool="bash")], Needs([(second.id, first.id, "succeeded")], {}))
+    schedule.add([first, second, third])
+    schedule.again(fourth, 5.0)
+    assert schedule.remove(second.id) == second
+    assert schedule.remove(third.id) == third
+    assert schedule.remove(fourth.id) == fourth
+    assert schedule.next_delay() is None
+    assert [job for _, job in schedule.take("bash", 9)] == [first]
+    assert schedule.remove(first.id) is None, "a worker has it"

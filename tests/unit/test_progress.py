@@ -1,0 +1,87 @@
+"""What is told of how far a batch is."""
+
+from __future__ import annotations
+
+import os
+import pty
+
+from parallel_runner.clock import FakeClock
+from parallel_runner.model.lifecycle import FailureClass, State
+from parallel_runner.model.outcome import Outcome
+from parallel_runner.reports.summary import Failures
+from parallel_runner.runner.progress import BAR_AFTER, LINE_INTERVAL, Bar, Counts, Lines, eta, line
+
+
+def test_the_time_that_is_left_follows_the_rate_so_far() -> None:
+    assert eta(Counts(10, 0, 2, 40, True), 5.0) == 15.0
+    assert eta(Counts(0, 0, 2, 40, True), 5.0) is None
+    assert eta(Counts(10, 0, 2, 40, False), 5.0) is None, "nobody knows how many will come"
+
+
+def test_counts_in_words() -> None:
+    assert line(Counts(10, 1, 2, 40, True), 5.0) == "10 of 40 done, 1 failed, 2 in hand, about 15 s left"
+    assert line(Counts(10, 0, 2, 40, False), 5.0) == "10 of 40 or more done, 2 in hand"
+
+
+def test_lines_come_at_their_interval() -> None:
+    clock = FakeClock()
+    said: list[str] = []
+    lines = Lines("b1", said.append, clock)
+    lines.show(Counts(1, 0, 1, 10, True))
+    assert not said
+    for _ in range(2):
+        clock.advance(LINE_INTERVAL)
+        lines.show(Counts(5, 0, 1, 10, True))
+        lines.show(Counts(5, 0, 1, 10, True))
+    assert said == ["b1: 5 of 10 done, 1 in hand, about 30 s left", "b1: 5 of 10 done, 1 in hand, about 60 s left"]
+
+
+def test_the_bar_is_one_line_that_makes_way() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        clock = FakeClock()
+        bar = Bar("b7", theirs, clock)
+        bar.show(Counts(1, 0, 1, 10, True))
+        bar.hide()
+        os.set_blocking(ours, False)
+        clock.advance(BAR_AFTER)
+        bar.show(Counts(3, 1, 1, 10, True))
+        drawn = os.read(ours, 65536)
+        assert drawn.startswith(b"\r\x1b[2Kb7 ")
+        assert b"3/10" in drawn and b"1 failed" in drawn
+        assert b"\n" not in drawn
+        bar.hide()
+        bar.hide()
+        assert os.read(ours, 65536) == b"\r\x1b[2K", "once is enough"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_terminal_that_takes_nothing_does_not_stop_the_jobs() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        clock = FakeClock()
+        bar = Bar("b7", theirs, clock)
+        for done in range(2000):
+            clock.advance(BAR_AFTER)
+            bar.show(Counts(done, 0, 1, 2000, True))
+        # Nobody has read; it returns all the same.
+        bar.hide()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_failures_are_counted_all_and_named_some() -> None:
+    failures = Failures()
+    for seq in range(1, 5001):
+        failures.add(Outcome((1 << 40) | (seq << 8) | 1, State.FAILED, FailureClass.EXIT, exit_code=1 + seq % 2))
+    assert failures.count == 5000
+    assert failures.lines() == [
+        "  exit 2: b1.1, b1.3, b1.5 and 2497 more",
+        "  exit 1: b1.2, b1.4, b1.6 and 2497 more",
+    ]
+    for code in range(3, 200):
+        failures.add(Outcome((1 << 40) | 1, State.FAILED, FailureClass.EXIT, exit_code=code))
+    assert len(failures.lines()) == 21
