@@ -53,7 +53,7 @@ def one_round(home: str, count: int) -> dict[str, float]:
     from parallel_runner.settings.home import Home
 
     with Session(Home(home, "--one")) as session:
-        executor = session.start_executor()
+        executor = session.start_executor(())
         before = time.perf_counter()
         executor.resize("bash", count)
         ready = 0

@@ -31,6 +31,7 @@ from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Lease, TermsSource
 from parallel_runner.model.snapshot import ExecutorSnapshot, Offer, PoolSnapshot
 from parallel_runner.pools import frames, kernel
+from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import ChannelError
 from parallel_runner.pools.handle import Handle, spooled_end
 from parallel_runner.pools.orphans import Orphans
@@ -55,6 +56,8 @@ class Place:
     """File for workers' own complaints."""
     disk_floor: int = 0
     """Bytes that must stay free where the state is kept for outputs to be kept."""
+    delegation: Delegation | None = None
+    """Where jobs with limits can have control groups."""
 
 
 class LocalExecutor:
@@ -177,9 +180,8 @@ class LocalExecutor:
         taken = {handle.post.slot for handle in self._live.values() if handle.post.pool == pool}
         slot = next(number for number in range(1, len(taken) + 2) if number not in taken)
         place = self._place
-        post = Post(
-            f"{place.owner}-{new_token()}", place.owner, pool, slot, place.layout, place.log, place.disk_floor
-        )
+        token = f"{place.owner}-{new_token()}"
+        post = Post(token, place.owner, pool, slot, place.layout, place.log, place.disk_floor, place.delegation)
         process, pidfd, channel = start_worker(post, self._hold)
         handle = Handle(post, process, pidfd, channel)
         handle.idle_since = self._clock.monotonic()

@@ -9,12 +9,11 @@ The worker is a child subreaper and runs one attempt at a time, so every descend
 from __future__ import annotations
 
 import os
-import resource
 import select
 import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from parallel_runner.model.lifecycle import FailureClass, State
@@ -23,7 +22,9 @@ from parallel_runner.model.ports import Call, Lease, Refusal, Spawn
 from parallel_runner.model.terms import Terms
 from parallel_runner.pools import kernel, launch
 from parallel_runner.pools.capture import Stream
+from parallel_runner.pools.cgroup import Delegation, Group
 from parallel_runner.pools.classify import OUT_OF_MEMORY, TIMED_OUT, Ending, classify
+from parallel_runner.pools.tree import Tree, has_children
 
 DRAIN = 0.3
 """Seconds that a stream is read after the command's own exit."""
@@ -33,7 +34,7 @@ SAMPLE_INTERVAL = 0.2
 PARTIAL_EXIT = 3
 """By which in-process tools say that they answered in part."""
 _READ_ROUNDS = 64
-_NOTHING = nullcontext()
+_NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class Surroundings(Protocol):
@@ -51,23 +52,27 @@ class Surroundings(Protocol):
 class Execution:
     """Runs attempts, one at a time."""
 
-    def __init__(self, poller: select.poll, out: Stream, err: Stream, surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        poller: select.poll,
+        out: Stream,
+        err: Stream,
+        surroundings: Surroundings,
+        delegation: Delegation | None,
+    ) -> None:
         self._poller = poller
         self._stream_poller = select.poll()
         self._out = out
         self._err = err
         self._surroundings = surroundings
-        self._pid = 0
         self._pidfd = -1
-        self._status: int | None = None
+        self._tree = Tree()
+        self._delegation = delegation
+        self._group: Group | None = None
         self._ending: Ending | None = None
         self._force = False
         self._kill_at: float | None = None
         """When TERM has had its grace."""
-        self._user = self._system = 0.0
-        self._rss = 0
-        self._own_peak = 0
-        """The worker's own peak when it was last looked at, KiB; it never falls."""
         self.escaped = False
         self.kept = False
         self._terms: Terms | None = None
@@ -98,16 +103,18 @@ class Execution:
         self._begin(terms)
         started_at, began = time.time(), time.monotonic()
         try:
-            self._start(terms, what, env)
+            self._start(terms, what, env, lease)
         except (OSError, ValueError) as error:
+            self._leave_group(terms)
             return refused(State.FAILED, FailureClass.SPAWN, _spawn_trouble(error))
-        left = lease.deadline
-        self._wait_for_exit(terms, began, left)
+        self._wait_for_exit(terms, began, lease.deadline)
         details = self._clear_tree(terms)
         self._drain(DRAIN if self.kept else 5 * DRAIN)
         wall = time.monotonic() - began
+        tree = self._tree
+        self._leave_group(terms)
         verdict = classify(
-            self._status,
+            tree.status,
             self._ending,
             escaped=self.escaped,
             partial_exit=PARTIAL_EXIT if isinstance(what, Call) else None,
@@ -126,11 +133,11 @@ class Execution:
             exit_code=verdict.exit_code,
             signal=verdict.signal,
             started_at=started_at,
-            usage=Usage(wall, self._user, self._system, self._rss or None),
+            usage=Usage(wall, tree.user, tree.system, tree.rss or None),
             out=out,
             err=err,
             worker=worker,
-            containment="subreaper",
+            containment=self._containment,
             detail="; ".join(details),
             partial=verdict.state is State.SUCCEEDED and verdict.exit_code != 0,
         )
@@ -138,26 +145,57 @@ class Execution:
     def _begin(self, terms: Terms) -> None:
         self._out.begin(terms.limits.max_output)
         self._err.begin(terms.limits.max_output)
-        self._status = self._ending = self._kill_at = None
+        self._tree.begin()
+        self._containment = "subreaper"
+        self._ending = self._kill_at = None
         self._force = self.escaped = self.kept = False
-        self._user = self._system = 0.0
-        self._rss = 0
 
-    def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes]) -> None:
+    def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], lease: Lease) -> None:
         stdin = _memory_file(terms.stdin) if terms.stdin is not None else None
         try:
             if terms is not self._terms:
                 self._terms, self._limited = terms, launch.needs_limits(terms)
-            with launch.limits_around(terms) if self._limited else _NOTHING:
+            with self._surrounded(terms, lease):
                 if isinstance(what, Spawn):
                     what = launch.with_nice(what, terms.nice)
-                    self._pid = launch.spawn(what, env, self._out.write_fd, self._err.write_fd, stdin)
+                    self._tree.pid = launch.spawn(what, env, self._out.write_fd, self._err.write_fd, stdin)
                 else:
-                    self._pid = launch.fork_call(what.function, env, self._out.write_fd, self._err.write_fd, stdin)
+                    self._tree.pid = launch.fork_call(
+                        what.function, env, self._out.write_fd, self._err.write_fd, stdin
+                    )
         finally:
             if stdin is not None:
                 os.close(stdin)
-        self._pidfd = os.pidfd_open(self._pid)
+        self._pidfd = os.pidfd_open(self._tree.pid)
+
+    # -- the job's control group
+
+    def _surrounded(self, terms: Terms, lease: Lease) -> AbstractContextManager[None]:
+        """What holds around the spawn: limits on the worker itself, and the job's group where it gets one."""
+        if not self._limited:
+            return _NOTHING
+        limits = terms.limits
+        if self._delegation is None or (limits.memory is None and limits.processes is None):
+            return launch.limits_around(terms)
+        group = Group(self._delegation, f"{os.getpid()}-{lease.attempt}")
+        try:
+            group.make(limits.memory, limits.processes)
+        except OSError:
+            return launch.limits_around(terms)  # What was delegated at the start is not any more.
+        self._group = group
+        self._containment = "cgroup"
+        return _both(launch.limits_around(terms), group.entered())
+
+    def _leave_group(self, terms: Terms) -> None:
+        """Read off the group what only it knows, and remove it."""
+        group, self._group = self._group, None
+        if group is None:
+            return
+        self._tree.rss = group.peak() or self._tree.rss
+        if terms.limits.memory is not None and group.killed_for_memory() and not self._ending:
+            self.end(Ending(*OUT_OF_MEMORY, f"reached its limit of {terms.limits.memory} bytes of memory"))
+        if not self.kept:
+            group.remove()
 
     # -- while the command itself runs
 
@@ -165,7 +203,8 @@ class Execution:
         limits = terms.limits
         timeout = limits.timeout if left is None else min(left, limits.timeout or left)
         deadline = began + timeout if timeout is not None else None
-        sample_at = began + SAMPLE_INTERVAL if limits.memory is not None else None
+        by_kernel = self._group is not None and self._group.limits_memory
+        sample_at = began + SAMPLE_INTERVAL if limits.memory is not None and not by_kernel else None
         self._poller.register(self._pidfd, select.POLLIN)
         try:
             while not self._exited(_next(deadline if not self._ending else None, sample_at, self._kill_at)):
@@ -178,7 +217,7 @@ class Execution:
                     sample_at = now + SAMPLE_INTERVAL
                     self._sample(limits.memory or 0)
                 if self._ending and self._kill_at is None:
-                    self._signal_tree(signal.SIGTERM)
+                    self._tree.signal(signal.SIGTERM)
                     self._kill_at = now + limits.grace
                 if self._kill_at is not None and (now >= self._kill_at or self._force):
                     self.escaped = not self._kill_tree()
@@ -197,8 +236,8 @@ class Execution:
             else:
                 self._serve(fd)
         if exited:
-            self._reap(self._pid)
-        return self._status is not None
+            self._tree.reap(self._tree.pid)
+        return self._tree.status is not None
 
     def _poll(self, until: float | None) -> list[tuple[int, int]]:
         now = time.monotonic()
@@ -216,8 +255,7 @@ class Execution:
             self._surroundings.attend(fd)
 
     def _sample(self, limit: int) -> None:
-        used = kernel.tree_memory(kernel.descendants(os.getpid()))
-        self._rss = max(self._rss, used)
+        used = self._tree.sample()
         if used > limit and not self._ending:
             self.end(Ending(*OUT_OF_MEMORY, f"used {used} bytes of memory, of {limit} allowed"), force=True)
 
@@ -225,9 +263,9 @@ class Execution:
 
     def _clear_tree(self, terms: Terms) -> list[str]:
         """Deal with what outlives the command; returns what to tell of it."""
-        if not _has_children() or self.escaped:
+        if not has_children() or self.escaped:
             return ["processes that could not be killed are left"] if self.escaped else []
-        self._reap_all()
+        self._tree.reap_all()
         left = kernel.descendants(os.getpid())
         if not left:
             return []
@@ -236,43 +274,33 @@ class Execution:
             self.kept = True
             return [f"left running, as asked: {names}"]
         if terms.leftovers == "term" and not self._force:
-            self._signal_tree(signal.SIGTERM)
+            self._tree.signal(signal.SIGTERM)
             self._wait_gone(self._kill_at or time.monotonic() + terms.limits.grace, lambda: self._force)
         self.escaped = not self._kill_tree()
         if self.escaped:
             return ["processes that could not be killed are left"]
         return [f"left over and ended: {names}"]
 
-    def _signal_tree(self, number: int) -> None:
-        if self._status is None:
-            try:
-                os.killpg(self._pid, number)
-            except (ProcessLookupError, PermissionError):
-                pass
-        for pid in kernel.descendants(os.getpid()):
-            try:
-                os.kill(pid, number)
-            except (ProcessLookupError, PermissionError):
-                continue
-
     def _kill_tree(self) -> bool:
         """Kill and reap until there is no child. False when some do not die in KILL_PATIENCE seconds."""
         give_up = time.monotonic() + KILL_PATIENCE
-        while _has_children():
-            self._signal_tree(signal.SIGKILL)
+        while has_children():
+            if self._group is not None:
+                self._group.kill()
+            self._tree.signal(signal.SIGKILL)
             # Short rounds: what forked between the look and the kill is met by the next one.
             self._wait_gone(min(give_up, time.monotonic() + 0.05), lambda: False)
             if time.monotonic() >= give_up:
-                return not _has_children()
+                return not has_children()
         return True
 
     def _wait_gone(self, until: float, hurry: Callable[[], bool]) -> None:
         """Wait, on pidfds, until no child is left, or `until`."""
         while time.monotonic() < until and not hurry():
-            self._reap_all()
+            self._tree.reap_all()
             watched = [fd for fd in map(_open_pidfd, kernel.descendants(os.getpid())) if fd >= 0]
             if not watched:
-                if not _has_children():
+                if not has_children():
                     return
                 continue
             for fd in watched:
@@ -285,33 +313,6 @@ class Execution:
                 for fd in watched:
                     self._poller.unregister(fd)
                     os.close(fd)
-
-    def _reap(self, pid: int) -> None:
-        try:
-            reaped, status, usage = os.wait4(pid, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if reaped == 0:
-            return
-        self._user += usage.ru_utime
-        self._system += usage.ru_stime
-        if reaped == self._pid:
-            self._status = status
-        # A spawned child starts with its parent's peak: below that nothing can be told of its own.
-        if usage.ru_maxrss > self._own_peak:
-            self._own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            if usage.ru_maxrss > self._own_peak:
-                self._rss = max(self._rss, usage.ru_maxrss * 1024)
-
-    def _reap_all(self) -> None:
-        while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if found is None:
-                return
-            self._reap(found.si_pid)
 
     # -- streams
 
@@ -342,6 +343,12 @@ class Execution:
         self._watch_streams()
 
 
+@contextmanager
+def _both(first: AbstractContextManager[None], second: AbstractContextManager[None]) -> Iterator[None]:
+    with first, second:
+        yield
+
+
 def refused(state: State, failure: FailureClass, detail: str, exit_code: int | None = None) -> Outcome:
     """The outcome of an attempt whose command never ran; attempt and worker are filled in by who knows them."""
     return Outcome(
@@ -358,14 +365,6 @@ def refusal_outcome(refusal: Refusal) -> Outcome:
 
 def _next(*moments: float | None) -> float | None:
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _has_children() -> bool:
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 def _open_pidfd(pid: int) -> int:

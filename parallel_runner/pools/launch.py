@@ -133,7 +133,12 @@ _RLIMITS = (
 
 def needs_limits(terms: Terms) -> bool:
     """Whether the worker must change itself around the spawn."""
-    return terms.umask >= 0 or any(getattr(terms.limits, name) is not None for name, _ in _RLIMITS)
+    limits = terms.limits
+    return (
+        terms.umask >= 0
+        or limits.memory is not None
+        or any(getattr(limits, name) is not None for name, _ in _RLIMITS)
+    )
 
 
 @contextmanager

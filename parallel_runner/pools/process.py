@@ -18,6 +18,7 @@ from parallel_runner.journal.segments import SegmentWriter
 from parallel_runner.journal.spool import Opened, SpoolWriter
 from parallel_runner.pools import kernel
 from parallel_runner.pools.capture import Stream
+from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
 from parallel_runner.pools.worker import Worker
 
@@ -40,6 +41,8 @@ class Post:
     """File that a worker's own complaints go to."""
     disk_floor: int = 0
     """Bytes that must stay free for outputs to be kept."""
+    delegation: Delegation | None = None
+    """Where jobs with limits can have control groups."""
 
 
 @dataclass
@@ -160,7 +163,7 @@ def _serve(post: Post, channel: Channel, supervisor: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     worker = Worker(post.token, post.slot, channel, supervisor, spool, post.layout.environments)
     _KEEP.extend((lock, spool, segment, worker))
-    worker.run(Stream(segment), Stream(segment), signal_fd)
+    worker.run(Stream(segment), Stream(segment), signal_fd, post.delegation)
 
 
 def _note_signal(number: int, frame: object) -> None:

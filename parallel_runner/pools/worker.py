@@ -25,6 +25,7 @@ from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Lease, Refusal
 from parallel_runner.pools import frames
 from parallel_runner.pools.capture import Stream
+from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
 from parallel_runner.pools.classify import ending_as
 from parallel_runner.pools.execution import Execution, refusal_outcome, refused
@@ -70,13 +71,13 @@ class Worker:
         self._orphaned = False
         self._sigterm = False
 
-    def run(self, out: Stream, err: Stream, signal_fd: int) -> None:
+    def run(self, out: Stream, err: Stream, signal_fd: int, delegation: Delegation | None) -> None:
         """Work until told to stop, or until the supervisor is gone."""
         self._signal_fd = signal_fd
         self._poller.register(self._channel.fileno(), select.POLLIN)
         self._poller.register(self._supervisor, select.POLLIN)
         self._poller.register(signal_fd, select.POLLIN)
-        self._execution = Execution(self._poller, out, err, self)
+        self._execution = Execution(self._poller, out, err, self, delegation)
         self._send(frames.Hello(os.getpid()))
         while not self._leaving:
             if self._queue:

@@ -78,7 +78,7 @@ class BatchRun:
         self._journal = journal
         self._reactor = session.reactor
         self._clock = session.clock
-        self._executor: Executor = session.start_executor()
+        self._executor: Executor = session.start_executor(terms)
         self._batch = batch
         self._terms = terms
         self._feed = feed

@@ -18,6 +18,7 @@ from parallel_runner.journal import disk, owners, recovery
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.terms import Terms
+from parallel_runner.pools.cgroup import delegation
 from parallel_runner.pools.orphans import kill_marked
 from parallel_runner.pools.process import Hold
 from parallel_runner.reactor import Reactor
@@ -117,9 +118,11 @@ class Session:
         self.recovered.orphans = report.orphans
         return report
 
-    def start_executor(self) -> LocalExecutor:
-        """Make the pools; workers come with the first need for them."""
-        place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log", self.disk_floor)
+    def start_executor(self, terms: Sequence[Terms]) -> LocalExecutor:
+        """Make the pools for jobs on these terms; workers come with the first need for them."""
+        limited = any(one.limits.memory is not None or one.limits.processes is not None for one in terms)
+        groups = delegation() if limited else None
+        place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log", self.disk_floor, groups)
         self.executor = LocalExecutor(self.reactor, place, self.terms, self.hold, self.clock)
         return self.executor
 
