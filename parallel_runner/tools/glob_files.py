@@ -50,7 +50,7 @@ def list_tree(root: bytes, *, hidden: bool, ignored: bool) -> Listing:
         return Listing(files, errors, found[1], [])
     walk = Walk(root, hidden=hidden, ignored=ignored)
     files = sorted(walk.files())
-    return Listing(files, walk.errors, "python", ["global excludes and rules above the root are not obeyed"])
+    return Listing(files, walk.errors, "python", [])
 
 
 class GlobTool:

@@ -6,7 +6,7 @@ import base64
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -171,7 +171,7 @@ def search(payload: GrepPayload) -> tuple[Found, Iterator[Hit]]:
     if rg is not None:
         found = Found(rg[1], [], [])
         return found, _by_ripgrep(rg[0], payload, found)
-    found = Found("python", [], ["global excludes and rules above the root are not obeyed"])
+    found = Found("python", [], ["expressions are Python's: look-around and references work, \\p{…} does not"])
     return found, _by_python(payload, found)
 
 
@@ -218,9 +218,11 @@ def _bytes(value: dict[str, str]) -> bytes:
 
 
 def _by_python(payload: GrepPayload, found: Found) -> Iterator[Hit]:
-    source = re.escape(payload.pattern) if payload.fixed else payload.pattern
+    # As text, so that case and words are Unicode's; bytes that are no text stay what they are.
+    source = payload.pattern.decode("utf-8", "surrogateescape")
+    source = re.escape(source) if payload.fixed else source
     if payload.word:
-        source = rb"\b(?:" + source + rb")\b"
+        source = rf"(?<!\w)(?:{source})(?!\w)"
     try:
         pattern = re.compile(source, re.IGNORECASE if payload.ignore_case else 0)
     except re.error as error:
@@ -237,15 +239,24 @@ def _by_python(payload: GrepPayload, found: Found) -> Iterator[Hit]:
             yield from _in_file(os.path.join(payload.path, name), name, pattern, found)
 
 
-def _in_file(path: bytes, name: bytes, pattern: re.Pattern[bytes], found: Found) -> Iterator[Hit]:
+def _in_file(path: bytes, name: bytes, pattern: re.Pattern[str], found: Found) -> Iterator[Hit]:
     try:
         with open(path, "rb") as file:
-            if b"\0" in file.read(_BINARY_LOOK):
-                return
+            head = file.read(_BINARY_LOOK)
             file.seek(0)
-            for number, line in enumerate(file, 1):
-                match = pattern.search(line.rstrip(b"\r\n"))
+            lines: Iterable[bytes] = file
+            if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+                lines = file.read().decode("utf-16", "replace").encode().splitlines(keepends=True)
+            elif b"\0" in head:
+                return
+            for number, line in enumerate(lines, 1):
+                if b"\0" in line:
+                    found.notes.append(f"{readable(name)}: binary from line {number} on")
+                    return
+                text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+                match = pattern.search(text)
                 if match:
-                    yield Hit(name, number, match.start(), line)
+                    start = len(text[: match.start()].encode("utf-8", "surrogateescape"))
+                    yield Hit(name, number, start, line)
     except OSError as error:
         found.errors.append(f"{readable(name)}: {error.strerror}")

@@ -38,7 +38,8 @@ def _version(path: str) -> tuple[int, ...] | None:
 
 def base_arguments(path: str, *, hidden: bool, ignored: bool) -> list[str]:
     """The start of a command line: the user's own ripgrep configuration must not change answers."""
-    arguments = [path, "--no-config", "-j1"]
+    # Ignore files mean the same in a tree that git knows and in one that it does not.
+    arguments = [path, "--no-config", "--no-require-git", "-j1"]
     if hidden:
         arguments += ["--hidden", "--glob", "!.git"] if not ignored else ["--hidden"]
     if ignored:
