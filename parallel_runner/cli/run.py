@@ -12,11 +12,13 @@ import click
 import msgspec
 
 from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
+from parallel_runner.cli.resume_option import FLAG, LATEST, WithResume
 from parallel_runner.errors import UsageError
+from parallel_runner.ids import parse_name
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, terms_digest
 from parallel_runner.model.terms import Terms
-from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, run_new
+from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, run_new, run_resumed
 from parallel_runner.settings.units import parse_size
 from parallel_runner.workflows.template import SpecMaker
 
@@ -24,7 +26,7 @@ MOST = 90
 """Instances of a home: 100, less a margin of 10 %."""
 
 
-@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.command(cls=WithResume, context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
 @click.argument("template", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "-j", "--jobs", metavar="N", help="Jobs at once: N, +N, -N, N%, 0 = as many as allowed. Default: CPUs."
@@ -41,6 +43,9 @@ MOST = 90
 @click.option("--results", metavar="PATH", help="Also write results: DIR/SEQ/{stdout,stderr}, or FILE.jsonl.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
+@click.option(
+    FLAG, metavar="[BATCH]", help="The input is given again: run only what has not ended. BATCH: which, as b17."
+)
 @click.option("-f", "--file", "batch_file", metavar="FILE", help="Run a batch file (YAML, JSON or JSONL).")
 @home_option
 def command(
@@ -58,6 +63,7 @@ def command(
     results: str | None,
     as_json: bool,
     quiet: bool,
+    resume: str | None,
     batch_file: str | None,
     home: str | None,
 ) -> int:
@@ -67,6 +73,7 @@ def command(
     parallel-runner run < commands.txt              each line is a command
     parallel-runner run gzip -9 ::: *.log           a template and its arguments
     find . -print0 | parallel-runner run -0 md5sum  a template, arguments on stdin
+    parallel-runner run --resume b17 < commands.txt b17's input again: what has ended is not run again
     """
     from parallel_runner.runner.results import open_results
 
@@ -81,6 +88,8 @@ def command(
     if batch_file is not None:
         if template:
             raise UsageError("give a batch file or a template, not both")
+        if resume is not None:
+            raise UsageError("--resume is for input; a batch file is all in the journal: parallel-runner resume")
         return run_new(the_home(home), _from_file(batch_file, base), view)
     if timeout is not None and timeout <= 0:
         raise UsageError(f"--timeout {timeout:g}: must be more than 0 seconds")
@@ -98,7 +107,13 @@ def command(
         leftovers=leftovers or base.leftovers,
         nice=nice,
     )
-    return run_new(the_home(home), _from_arguments(template, terms, shell, null, results or ""), view)
+    if resume is None:
+        return run_new(the_home(home), _from_arguments(template, terms, shell, null, results or ""), view)
+    named = None if resume == LATEST else parse_name(resume)
+    if resume != LATEST and (named is None or named[1] is not None):
+        raise UsageError(f"--resume {resume}: no batch is called so; they are called b1, b2, …: see `history`")
+    new = _from_arguments(template, terms, shell, null, results or "")
+    return run_resumed(the_home(home), new, named[0] if named else None, view)
 
 
 def _from_arguments(template: Sequence[str], terms: Terms, shell: str, null: bool, results: str) -> NewBatch:

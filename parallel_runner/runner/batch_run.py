@@ -369,7 +369,7 @@ class BatchRun:
     # -- the end
 
     def _end(self) -> None:
-        complete = not self._draining and self._feed.done
+        complete = not self._draining and self._feed.done and self._feed.whole
         self._journal.end_batch(self._batch, "done" if complete else "interrupted")
         try:
             self._recorder.flush()

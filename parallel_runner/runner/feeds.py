@@ -28,6 +28,11 @@ class Feed(Protocol):
         ...
 
     @property
+    def whole(self) -> bool:
+        """Once it is done: the batch has all the jobs that it was to have."""
+        ...
+
+    @property
     def all_known(self) -> bool:
         """How many jobs there are will not change any more."""
         ...
@@ -87,6 +92,8 @@ class ListFeed:
             self._numbering.finish()
             self.done = True
         return self._numbering.submit(specs)
+
+    whole = True
 
     @property
     def all_known(self) -> bool:
@@ -177,6 +184,8 @@ class LineFeed:
             self._ended = True
             self.pause()
 
+    whole = True
+
     @property
     def all_known(self) -> bool:
         """Whether the input was read to its end."""
@@ -201,9 +210,11 @@ class LineFeed:
 class JournalFeed:
     """The jobs of a batch that have not ended, paged from the journal; those of live orphans come last or never."""
 
-    def __init__(self, journal: Journal, batch: int) -> None:
+    def __init__(self, journal: Journal, batch: int, *, whole: bool = True) -> None:
+        """Take the open jobs of a batch; `whole`: its input was read to the end."""
         self._journal = journal
         self._batch = batch
+        self.whole = whole
         self._after = 0
         self._known: int | None = None
         self.read_all = False

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from parallel_runner.errors import EXIT_SIGNAL_BASE, EXIT_STATE, StateError
+from parallel_runner.errors import EXIT_INPUT_UNREADABLE, EXIT_SIGNAL_BASE, EXIT_STATE, StateError
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_of
 from parallel_runner.journal import owners
+from parallel_runner.journal.layout import StateLayout
+from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec
@@ -26,12 +28,14 @@ from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
 from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
 from parallel_runner.runner.printing import Printer
 from parallel_runner.runner.progress import choose
+from parallel_runner.runner.regiven import add_missing, find_unfinished, read_specs
 from parallel_runner.runner.session import Session, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
 
 SIGPIPE = 13
+_CLAIMS = 5
 
 
 @dataclass(frozen=True)
@@ -109,30 +113,85 @@ def run_new(home: Home, new: NewBatch, view: View) -> int:
         return _run(session, batch, header.terms, feed, view)
 
 
-def run_again(home: Home, batch: int, view: View, prepare: Callable[[Journal], None] | None = None) -> int:
-    """Go on with a batch; returns the exit code. `prepare` may open ended jobs again first.
+def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View) -> int:
+    """Go on with a batch whose input is given again, or make a new one; returns the exit code.
+
+    Raises:
+        UsageError: it is not clear which batch is meant.
+        StateError: somebody runs it.
+    """
+    if not os.path.exists(StateLayout(home.state).journal):
+        return run_new(home, new, view)
+    journal = Journal(StateLayout(home.state), read_only=True)
+    try:
+        row = find_unfinished(journal, new.header.cwd, new.header.identity, wanted)
+    finally:
+        journal.close()
+    if row is None:
+        return run_new(home, new, view)
+
+    def complete(session: Session) -> None:
+        specs: Iterable[JobSpec] = (new.jobs or ()) if new.make is None else read_specs(new.source, new.make)
+        given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
+        view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} are new")
+        if given.missing:
+            view.stderr(f"{batch_name(row.id)}: {given.missing} open jobs are not in this input; they run as well")
+
+    return run_again(home, row.id, view, complete=complete)
+
+
+def run_again(
+    home: Home,
+    batch: int,
+    view: View,
+    prepare: Callable[[Journal], None] | None = None,
+    complete: Callable[[Session], None] | None = None,
+) -> int:
+    """Go on with a batch; returns the exit code.
+
+    Args:
+        home: where it is.
+        batch: which.
+        view: what is shown.
+        prepare: may open ended jobs again, before the batch is taken over.
+        complete: adds what is missing of the input, once it is taken over.
 
     Raises:
         StateError: somebody runs it.
     """
     with Session(home) as session:
         _recover(session, view)
+        row = _claim(session, batch, view, prepare)
+        if complete is not None:
+            complete(session)
+            row = session.journal.batch(batch)
+        feed = JournalFeed(session.journal, batch, whole=row.input_complete)
+        feed.exclude(session.recovered.orphans)
+        terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
+        code = _run(session, batch, terms, feed, view)
+        if row.input_complete:
+            return code
+        view.stderr(
+            f"{batch_name(batch)}: its input was not read to the end; only the "
+            f"{session.journal.count_jobs(batch)} jobs that were read are known; "
+            f"give the whole input again to `run --resume {batch_name(batch)}` with the same template"
+        )
+        return code or EXIT_INPUT_UNREADABLE
+
+
+def _claim(session: Session, batch: int, view: View, prepare: Callable[[Journal], None] | None) -> BatchRow:
+    """Become the batch's owner."""
+    for _ in range(_CLAIMS):
         row = session.journal.batch(batch)
         if row.owner is not None and owners.is_alive(session.layout, row.owner):
             raise StateError(f"{batch_name(batch)} is being run by another process; see `parallel-runner ps`")
         if prepare is not None:
             patiently(lambda: prepare(session.journal))
-        if not patiently(lambda: session.journal.claim_batch(batch, session.owner.token, row.owner)):
-            raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
-        if not row.input_complete:
-            view.stderr(
-                f"{batch_name(batch)}: its input was not read to the end; only the "
-                f"{session.journal.count_jobs(batch)} jobs that were read are known"
-            )
-        feed = JournalFeed(session.journal, batch)
-        feed.exclude(session.recovered.orphans)
-        terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
-        return _run(session, batch, terms, feed, view)
+        if patiently(lambda owner=row.owner: session.journal.claim_batch(batch, session.owner.token, owner)):  # type: ignore[misc]
+            return row
+        # Its runner died after we had looked, and left leases behind.
+        _recover(session, view)
+    raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
 
 
 def _with_environment(terms: Terms, name: str) -> Terms:

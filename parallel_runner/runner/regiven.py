@@ -1,0 +1,106 @@
+"""The input of a batch, given again: what the journal has of it already stays, what is new becomes a job.
+
+Lines are matched by content, the n-th of several equal ones with the n-th job of that content. So a line that was
+put in front of the input is one new job, and everything else is what it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from parallel_runner.errors import InputUnreadableError, UsageError
+from parallel_runner.ids import batch_name
+from parallel_runner.journal.matching import Matcher
+from parallel_runner.journal.rows import BatchRow
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.job import JobSpec
+
+_CHUNK = 256 * 1024
+_PAGE = 1000
+
+
+class Given(NamedTuple):
+    """What became of an input that was given again."""
+
+    known: int
+    """Jobs that were there already."""
+    new: int
+    missing: int
+    """Jobs that have not ended and are not in the input any more."""
+
+
+def find_unfinished(journal: Journal, cwd: bytes, identity: bytes, wanted: int | None) -> BatchRow | None:
+    """The batch that is gone on with: `wanted`, or the only unfinished one of this template in this directory.
+
+    Returns None when there is none, so that a new one is to be made.
+
+    Raises:
+        UsageError: several could be meant, or `wanted` is of another template.
+        StateError: there is no batch `wanted`.
+    """
+    if wanted is not None:
+        row = journal.batch(wanted)
+        if row.header.identity != identity:
+            raise UsageError(f"{batch_name(wanted)} was run with another template: {row.command}")
+        return row
+    rows = journal.unfinished(cwd, identity)
+    if len(rows) > 1:
+        names = [batch_name(row.id) for row in rows]
+        raise UsageError(
+            f"--resume: {', '.join(names)} have this template and are unfinished here; "
+            f"say which, as in --resume {names[0]}"
+        )
+    return rows[0] if rows else None
+
+
+def add_missing(journal: Journal, batch: int, specs: Iterable[JobSpec], flush: Callable[[], object]) -> Given:
+    """Make jobs of what the batch has not; its input is complete then.
+
+    Args:
+        journal: with the batch, which must be this process's.
+        batch: whose input it is.
+        specs: the whole input.
+        flush: writes what is gathered, and is patient about it.
+    """
+    matcher = Matcher(journal, batch)
+    place = journal.count_jobs(batch) + 1
+    known = new = 0
+    rest = iter(specs)
+    while page := list(islice(rest, _PAGE)):
+        matches = matcher.match([spec.key for spec in page])
+        fresh = [spec for spec, match in zip(page, matches, strict=True) if match is None]
+        journal.add_jobs(batch, place, fresh)
+        flush()
+        place += len(fresh)
+        new += len(fresh)
+        known += len(page) - len(fresh)
+    missing = sum(1 for _ in matcher.unmatched())
+    matcher.close()
+    journal.finish_input(batch)
+    flush()
+    return Given(known, new, missing)
+
+
+def read_specs(source: tuple[int, bytes], make: Callable[[list[bytes]], list[JobSpec]]) -> Iterator[JobSpec]:
+    """The jobs of all records of a descriptor, as they are read.
+
+    Raises:
+        InputUnreadableError: it cannot be read.
+    """
+    fd, separator = source
+    rest = b""
+    while True:
+        try:
+            chunk = os.read(fd, _CHUNK)
+        except OSError as error:
+            raise InputUnreadableError(f"the input cannot be read: {error.strerror}") from error
+        if not chunk:
+            break
+        records = (rest + chunk).split(separator)
+        rest = records.pop()
+        yield from make(records)
+    if rest:
+        yield from make([rest])
