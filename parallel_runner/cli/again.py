@@ -14,10 +14,9 @@ from parallel_runner.ids import batch_name
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import State
 from parallel_runner.reports.finding import find_batch
-from parallel_runner.runner.one_shot import View, cpus, run_again
+from parallel_runner.runner.one_shot import View, cpus, most_instances, run_again
 
 F = TypeVar("F", bound=Callable[..., Any])
-MOST = 90
 
 
 def again_options(command: F) -> F:
@@ -57,7 +56,8 @@ def latest_unfinished(home: str | None, name: str | None) -> int:
 def go_on(batch: int, view_of: tuple[str | None, bool, bool], home: str | None, states: Iterable[State]) -> int:
     """Open what ended in one of `states` again, and run what is open."""
     jobs, as_json, quiet = view_of
-    view = View(jobs=min(MOST, job_count(jobs, cpus(), MOST)), json=as_json, quiet=quiet)
+    count = job_count(jobs, cpus(), most_instances(the_home(home)))
+    view = View(jobs=count, json=as_json, quiet=quiet)
 
     def prepare(journal: Journal) -> None:
         if wanted := list(states):

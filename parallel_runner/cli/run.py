@@ -18,12 +18,9 @@ from parallel_runner.ids import parse_name
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, terms_digest
 from parallel_runner.model.terms import Terms
-from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, run_new, run_resumed
+from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, most_instances, run_new, run_resumed
 from parallel_runner.settings.units import parse_size
 from parallel_runner.workflows.template import SpecMaker
-
-MOST = 90
-"""Instances of a home: 100, less a margin of 10 %."""
 
 
 @click.command(cls=WithResume, context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -78,7 +75,7 @@ def command(
     from parallel_runner.runner.results import open_results
 
     view = View(
-        jobs=min(MOST, job_count(jobs, cpus(), MOST)),
+        jobs=job_count(jobs, cpus(), most_instances(the_home(home))),
         keep_order=keep_order,
         json=as_json,
         quiet=quiet,

@@ -29,7 +29,7 @@ from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
 from parallel_runner.runner.printing import Printer
 from parallel_runner.runner.progress import choose
 from parallel_runner.runner.regiven import add_missing, find_unfinished, read_specs
-from parallel_runner.runner.session import Session, patiently
+from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
@@ -70,6 +70,15 @@ def _say(line: str) -> None:
         sys.stderr.flush()
     except (OSError, ValueError):
         return
+
+
+def most_instances(home: Home) -> int:
+    """Instances that all runners of a home together may have.
+
+    Raises:
+        ConfigError: the configuration is wrong.
+    """
+    return instance_budget(load_cached(home.config, os.environ, f"{home.state}/settings.cache").settings)
 
 
 def base_terms(home: Home) -> Terms:

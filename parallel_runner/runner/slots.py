@@ -22,6 +22,7 @@ class Slots:
         self._budget = budget
         self._clock = clock
         self._ask_at = 0.0
+        self._busy = False
         self.want = want
         """Slots that the user asked for."""
         self.granted = 0
@@ -44,7 +45,9 @@ class Slots:
                 got = owners.reserve_slots(self._journal, self._owner, asked, self._budget)
             except JournalBusyError:
                 self._ask_at = now
+                self._busy = True
                 break
+            self._busy = False
             self.granted = max(got, self.granted)
             self.scarce = got < min(asked, goal)
             if got < asked:
@@ -53,7 +56,7 @@ class Slots:
 
     def next_ask(self) -> float | None:
         """When to ask again (monotonic seconds); None: nothing was refused."""
-        return self._ask_at if self.scarce else None
+        return self._ask_at if self.scarce or self._busy else None
 
     def starved(self) -> StateError:
         """What to raise when none became free for too long."""

@@ -90,3 +90,13 @@ def _find(payload: PythonPayload) -> Callable[..., Any] | str:
             return f"{module_name} has no {path!r}"
         found = getattr(found, part)
     return found if callable(found) else f"{payload.call} is no function"
+
+
+def ship(function: Callable[..., Any], *args: Any, **kwargs: Any) -> PythonPayload:
+    """A job for a function of the running program itself: a lambda, a closure, one that stands in no module.
+
+    The arguments must be what msgpack can carry; what the function closes over travels with it.
+    """
+    import dill
+
+    return PythonPayload(args=list(args), kwargs=kwargs, pickled=dill.dumps(function, recurse=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import CHECKOUT, Program
+from tests.support.cli import CHECKOUT, PROGRAM, Program
 
 
 @pytest.fixture
@@ -112,3 +113,46 @@ def test_reader_that_stands_still_stops_nobody(program: Program) -> None:
     process.communicate(timeout=30)
     assert process.returncode == 0
     assert sorted({len(line) for line in (first + rest).splitlines()}) == [300000]
+
+
+@pytest.mark.root
+def test_state_that_is_read_only(program: Program) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    assert program("run", "true", ":::", "1").returncode == 0
+    state = program.home / "state"
+    if subprocess.run(["mount", "--bind", "-o", "ro", state, state], check=False).returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        done = program("run", "touch {}", ":::", "started")
+        told = program("results", "b1")
+    finally:
+        subprocess.run(["umount", "-l", state], check=True)
+    assert done.returncode == 107, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert os.fsencode(state) in done.stderr
+    assert not (program.work / "started").exists()
+    assert told.returncode in (0, 107)
+    assert program("run", "true", ":::", "1").returncode == 0
+
+
+def test_durability_is_what_the_setting_says(program: Program) -> None:
+    program.env["PARALLEL_RUNNER__RESOURCE_LIMITS__JOURNAL__DURABILITY"] = "power"
+    done = program("run", "echo {}", ":::", "1", "2")
+    assert done.returncode == 0, done.stderr
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("needs strace to see what is forced to the disk")
+    counts = {}
+    for word in ("power", "process"):
+        program.env["PARALLEL_RUNNER__RESOURCE_LIMITS__JOURNAL__DURABILITY"] = word
+        trace = program.work / word
+        subprocess.run(
+            [strace, "-o", trace, "-e", "trace=fdatasync,fsync", *PROGRAM, "run", "true", ":::", "1", "2"],
+            env=program.env,
+            cwd=program.work,
+            check=True,
+            capture_output=True,
+        )
+        counts[word] = trace.read_text().count("sync(")
+    assert counts["power"] > counts["process"]
