@@ -28,6 +28,9 @@ from parallel_runner.pools.tree import Tree, has_children
 
 DRAIN = 0.3
 """Seconds that a stream is read after the command's own exit."""
+QUIET = 0.003
+"""Seconds in which a new command's output waits in the pipe: most that print a little have ended by then, and to be
+woken for it while they run costs them more than reading it afterwards."""
 KILL_PATIENCE = 5.0
 """Seconds until a process that does not die is given up as escaped."""
 SAMPLE_INTERVAL = 0.2
@@ -77,7 +80,9 @@ class Execution:
         self.kept = False
         self._terms: Terms | None = None
         self._limited = False
-        self._watch_streams()
+        self._watching = False
+        for stream in (out, err):
+            self._stream_poller.register(stream.read_fd, select.POLLIN)
 
     # -- what the worker may ask while an attempt runs
 
@@ -106,10 +111,11 @@ class Execution:
             self._start(terms, what, env, lease)
         except (OSError, ValueError) as error:
             self._leave_group(terms)
-            return refused(State.FAILED, FailureClass.SPAWN, _spawn_trouble(error))
+            return refused(State.FAILED, FailureClass.SPAWN, launch.trouble(error))
         self._wait_for_exit(terms, began, lease.deadline)
         details = self._clear_tree(terms)
         self._drain(DRAIN if self.kept else 5 * DRAIN)
+        self._unwatch_streams()
         wall = time.monotonic() - began
         tree = self._tree
         self._leave_group(terms)
@@ -151,7 +157,7 @@ class Execution:
         self._force = self.escaped = self.kept = False
 
     def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], lease: Lease) -> None:
-        stdin = _memory_file(terms.stdin) if terms.stdin is not None else None
+        stdin = launch.memory_file(terms.stdin) if terms.stdin is not None else None
         try:
             if terms is not self._terms:
                 self._terms, self._limited = terms, launch.needs_limits(terms)
@@ -206,9 +212,15 @@ class Execution:
         by_kernel = self._group is not None and self._group.limits_memory
         sample_at = began + SAMPLE_INTERVAL if limits.memory is not None and not by_kernel else None
         self._poller.register(self._pidfd, select.POLLIN)
+        quiet_until: float | None = began + QUIET
         try:
-            while not self._exited(_next(deadline if not self._ending else None, sample_at, self._kill_at)):
+            while not self._exited(
+                _next(deadline if not self._ending else None, sample_at, self._kill_at, quiet_until)
+            ):
                 now = time.monotonic()
+                if quiet_until is not None and now >= quiet_until:
+                    quiet_until = None
+                    self._watch_streams()
                 # Its exit was looked at first: a worker that was stopped past the deadline must not kill, or
                 # call timed out, what ended in time.
                 if deadline is not None and now >= deadline and not self._ending:
@@ -296,9 +308,10 @@ class Execution:
 
     def _wait_gone(self, until: float, hurry: Callable[[], bool]) -> None:
         """Wait, on pidfds, until no child is left, or `until`."""
+        self._watch_streams()
         while time.monotonic() < until and not hurry():
             self._tree.reap_all()
-            watched = [fd for fd in map(_open_pidfd, kernel.descendants(os.getpid())) if fd >= 0]
+            watched = [fd for fd in map(kernel.open_pidfd, kernel.descendants(os.getpid())) if fd >= 0]
             if not watched:
                 if not has_children():
                     return
@@ -331,16 +344,23 @@ class Execution:
                     break
 
     def _watch_streams(self) -> None:
-        for stream in (self._out, self._err):
-            self._poller.register(stream.read_fd, select.POLLIN)
-            self._stream_poller.register(stream.read_fd, select.POLLIN)
+        """Read what comes while waiting, from now on."""
+        if not self._watching:
+            self._watching = True
+            for stream in (self._out, self._err):
+                self._poller.register(stream.read_fd, select.POLLIN)
+
+    def _unwatch_streams(self) -> None:
+        if self._watching:
+            self._watching = False
+            for stream in (self._out, self._err):
+                self._poller.unregister(stream.read_fd)
 
     def _renew_streams(self) -> None:
         for stream in (self._out, self._err):
-            self._poller.unregister(stream.read_fd)
             self._stream_poller.unregister(stream.read_fd)
             stream.renew()
-        self._watch_streams()
+            self._stream_poller.register(stream.read_fd, select.POLLIN)
 
 
 @contextmanager
@@ -365,26 +385,3 @@ def refusal_outcome(refusal: Refusal) -> Outcome:
 
 def _next(*moments: float | None) -> float | None:
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _open_pidfd(pid: int) -> int:
-    try:
-        return os.pidfd_open(pid)
-    except OSError:
-        return -1
-
-
-def _memory_file(data: bytes) -> int:
-    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
-
-
-def _spawn_trouble(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError):
-        name = os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() if error.filename else ""
-        return f"could not be started: {error.strerror}{': ' + name if name else ''}"
-    return f"could not be started: {error}"

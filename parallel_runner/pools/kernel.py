@@ -113,3 +113,11 @@ def tree_memory(pids: list[int]) -> int:
         except (FileNotFoundError, ProcessLookupError, IndexError):
             continue
     return total
+
+
+def open_pidfd(pid: int) -> int:
+    """A descriptor that is ready once the process has ended; -1 when it is gone."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1

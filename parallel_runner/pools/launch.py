@@ -166,3 +166,21 @@ def _set_soft(limits: Limits) -> list[tuple[int, tuple[int, int]]]:
         before.append((which, (soft, hard)))
         resource.setrlimit(which, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
     return before
+
+
+def memory_file(data: bytes) -> int:
+    """A descriptor that reads these bytes, for a job's stdin."""
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def trouble(error: OSError | ValueError) -> str:
+    """What to tell of a start that failed."""
+    if isinstance(error, OSError):
+        name = os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() if error.filename else ""
+        return f"could not be started: {error.strerror}{': ' + name if name else ''}"
+    return f"could not be started: {error}"

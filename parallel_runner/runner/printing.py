@@ -70,7 +70,7 @@ class Printer:
         """Print a committed outcome. With order kept, only the attempt that no other follows."""
         speaks = bool(outcome.out.size or outcome.err.size or self._render)
         if not self._keep_order:
-            if speaks:
+            if speaks and not self._print_at_once(outcome):
                 self._queue.append(outcome)
             return
         if not final:
@@ -89,6 +89,16 @@ class Printer:
                 self._queue.append(item)
         if not self._held:
             self._held_bytes = 0
+
+    def _print_at_once(self, outcome: Outcome) -> bool:
+        """Hand over short output right away, when nothing waits that would have to go first."""
+        if self._queue or self._current or self._render or outcome.out.extents or outcome.err.extents:
+            return False
+        if self._out.waiting + self._err.waiting > _ENOUGH:
+            return False
+        self._out.write(outcome.out.inline)
+        self._err.write(outcome.err.inline)
+        return True
 
     def skip(self, seq: int) -> None:
         """With order kept: nothing comes from that place."""
