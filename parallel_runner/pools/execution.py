@@ -110,6 +110,9 @@ class Execution:
         try:
             self._start(terms, what, env, lease)
         except (OSError, ValueError) as error:
+            # What failed may be something after the spawn: a descriptor too many, say.
+            self.escaped = not self._kill_tree()
+            self._unwatch_streams()
             self._leave_group(terms)
             return refused(State.FAILED, FailureClass.SPAWN, launch.trouble(error))
         self._wait_for_exit(terms, began, lease.deadline)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 from parallel_runner.ids import new_token
 from parallel_runner.journal.layout import StateLayout
@@ -45,3 +46,14 @@ def take_requests(layout: StateLayout, owner: str) -> list[int]:
         if text.isdigit():
             jobs.append(int(text))
     return jobs
+
+
+def drop_stale(layout: StateLayout, alive: Callable[[str], bool]) -> None:
+    """Remove what nobody will take any more: requests to owners that are gone."""
+    for name in os.listdir(layout.requests):
+        owner = name.partition(".")[0]
+        if owner and not alive(owner):
+            try:
+                os.unlink(f"{layout.requests}/{name}")
+            except FileNotFoundError:
+                continue  # Another owner was faster.

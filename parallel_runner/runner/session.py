@@ -22,6 +22,7 @@ from parallel_runner.pools.cgroup import delegation
 from parallel_runner.pools.orphans import kill_marked
 from parallel_runner.pools.process import Hold
 from parallel_runner.reactor import Reactor
+from parallel_runner.runner.requests import drop_stale
 from parallel_runner.settings.catalogue import Settings
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
@@ -113,6 +114,7 @@ class Session:
         self.journal.flush()
         report = patiently(lambda: recovery.recover(self.journal, self.owner.token, is_read_only))
         self.killed += kill_marked(report.dead)
+        drop_stale(self.layout, lambda owner: owners.is_alive(self.layout, owner))
         self.recovered.adopted += report.adopted
         self.recovered.doubtful += report.doubtful
         self.recovered.orphans = report.orphans

@@ -13,6 +13,8 @@ from tests.support.cli import Program, children
 from tests.support.waiting import wait_for
 
 JOBS = 200
+POINTS = int(os.environ.get("KILL_POINTS", "12"))
+"""Moments at which the runner is killed."""
 
 
 def id_jobs(out: Path, count: int = JOBS, extra: str = "") -> bytes:
@@ -31,7 +33,7 @@ def read_whole(program: Program) -> bool:
     return done.returncode == 0 and f'"jobs":{JOBS}'.encode() in done.stdout
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(POINTS))
 def test_runner_killed_at_random_then_resumed(program: Program, tmp_path: Path, seed: int) -> None:
     out = tmp_path / "ids"
     out.touch()
@@ -42,6 +44,22 @@ def test_runner_killed_at_random_then_resumed(program: Program, tmp_path: Path, 
     process.communicate()
 
     done = program("resume", "b1", "-j4")
+
+    assert done.returncode == 0, done.stderr
+    assert ids(out) == list(range(JOBS))
+
+
+@pytest.mark.parametrize("place", ["owners", "journal.db", "environments", "workers", "spool"])
+def test_runner_killed_before_its_input_is_safe(program: Program, tmp_path: Path, place: str) -> None:
+    out = tmp_path / "ids"
+    out.touch()
+    process = program.start("run", "-j4", stdin=id_jobs(out))
+    seen = program.home / "state" / place
+    wait_for(lambda: seen.is_file() or (seen.is_dir() and any(seen.iterdir())))
+    process.kill()
+    process.communicate()
+
+    done = program("run", "--resume", "-j4", stdin=id_jobs(out))
 
     assert done.returncode == 0, done.stderr
     assert ids(out) == list(range(JOBS))

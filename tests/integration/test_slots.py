@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from parallel_runner.clock import FakeClock
 from parallel_runner.journal import disk, owners
 from parallel_runner.journal.layout import StateLayout
+from parallel_runner.runner.requests import drop_stale, take_requests
 from parallel_runner.runner.room import PATIENCE, Room
 from parallel_runner.runner.slots import BLOCK, Slots
 from tests.support.journals import open_journal
@@ -42,6 +44,21 @@ def test_a_locked_journal_is_not_waited_for(tmp_path: Path) -> None:
     assert slots.cover(2) == 2
     owners.unregister(journal, owner)
     other.close()
+    journal.close()
+
+
+def test_requests_are_taken_once_and_those_to_the_dead_are_dropped(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    layout = journal.layout
+    owner = owners.register(journal, "run")
+    for name, text in ((f"{owner.token}.1", "17\n"), (f"{owner.token}.2", "rubbish"), ("gone.1", "18\n")):
+        Path(layout.requests, name).write_text(text)
+    assert take_requests(layout, owner.token) == [17]
+    assert take_requests(layout, owner.token) == []
+    assert os.listdir(layout.requests) == ["gone.1"]
+    drop_stale(layout, lambda token: owners.is_alive(layout, token))
+    assert os.listdir(layout.requests) == []
+    owners.unregister(journal, owner)
     journal.close()
 
 
