@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from parallel_runner.errors import StateError
 from parallel_runner.ids import new_token
@@ -80,6 +81,7 @@ def _orphans(layout: StateLayout, living: set[str]) -> int:
     )
 
 
+@lru_cache(maxsize=1)
 def boot_id() -> str:
     """Names this boot of the machine."""
     with open("/proc/sys/kernel/random/boot_id") as file:

@@ -55,8 +55,11 @@ def _children_by_scan(parent: int) -> list[int]:
 def stat_fields(pid: int) -> list[bytes] | None:
     """The fields of /proc/PID/stat from the third (state) on; None when the process is gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            data = file.read()
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(fd, 4096)
+        finally:
+            os.close(fd)
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field is the name in brackets, and may hold anything, brackets and blanks included.

@@ -141,10 +141,13 @@ def _close_all_but(keep: set[int]) -> None:
 
 def _raise_oom_score() -> None:
     try:
-        with open("/proc/self/oom_score_adj", "r+") as file:
-            score = int(file.read())
-            file.seek(0)
-            file.write(str(min(1000, score + OOM_SCORE)))
+        # Not `open`: its layers would copy some dozens of pages of each worker.
+        fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            score = int(os.read(fd, 32))
+            os.pwrite(fd, b"%d" % min(1000, score + OOM_SCORE), 0)
+        finally:
+            os.close(fd)
     except OSError:
         return  # Not every container allows it; then the kernel chooses by size alone.
 
