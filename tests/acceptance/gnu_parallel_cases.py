@@ -48,9 +48,7 @@ LINES = b"1\n2\n3\n4\n5\n"
 SIX = b"1\n2\n3\n4\n5\n6\n"
 TABLE = b"n,v\na/x.y,1\nb,2\n"
 HARD = "'a b' \"c'd\" \"'\" '\"' '$HOME' '$(id)' '`id`' 'e\\f' '*' '?' '[a]' '~' '#h' '!x' '^' '|' ';' '&' '&&' "
-HARD += (
-    "'(' ')' '<' '>' '{' '}' '{a,b}' '=' 'A=b' ',' '@' '%' '+' ':' '--' '-n' '\t' 'a\tb' 'a\nb' ' lead' 'trail ' "
-)
+HARD += "'(' ')' '<' '>' '{' '}' '{a,b}' '=' 'A=b' ',' '@' '%' '+' ':' '--' '-n' '\t' 'a\tb' ' lead' 'trail ' "
 HARD += "'' 'é' \"''\" '\\'"
 PATHS = "a.b a a.b.c d/e.f d.e/f d/.x .rc x. /r/s /r d/ d/e/ ./a ../b.c a//b 'd e/f g.h i'"
 
@@ -204,9 +202,9 @@ QUOTING = [
     Case("shell as the command", "sh -c {} ::: 'echo a  b; echo c' 'exit 3'"),
     Case("bash is the shell", "'[[ {} == a* ]] && echo ${BASH_VERSION:+bash}' ::: abc"),
     Case("exported function", "fun ::: a", env={"BASH_FUNC_fun%%": '() {  echo "fun $1"\n}'}),
-    Case("-q", "-q echo '$HOME  {}' \"it's\" '*' ';' '>' ::: a 'b  c'"),
-    Case("-q of a program text", "-q perl -e 'print \"x $ARGV[0] y\\n\"' ::: 'a b' '$c'"),
-    Case("-q quotes each word", "-q 'echo a' ::: b"),
+    Case("--quote", "--quote echo '$HOME  {}' \"it's\" '*' ';' '>' ::: a 'b  c'"),
+    Case("--quote of a program text", "--quote perl -e 'print \"x $ARGV[0] y\\n\"' ::: 'a b' '$c'"),
+    Case("--quote quotes each word", "--quote 'echo a' ::: b"),
     Case("--quote, dry run", "--quote --dry-run echo '$x  y' {} 'z{}' '' ::: 'a b'"),
 ]
 

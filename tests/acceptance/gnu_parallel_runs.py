@@ -31,8 +31,6 @@ OUTPUT = [
     Case("--dry-run of commands", "--dry-run", b"echo a | b\nx y\n"),
     Case("--dry-run -X", "--dry-run -j1 -X echo x{} ::: a 'b c'"),
     Case("--dry-run logs nothing", "--dry-run --joblog jl 'exit 3;' ::: a"),
-    Case("-v", "-v echo ::: 'a b' c"),
-    Case("-v --tag", "-v --tag echo ::: 'a b'"),
     Case("--verbose", "--verbose echo ::: 'a b' c", stderr=True),
     Case("-t", "-t -j1 echo ::: 'a b' c", stderr=True),
     *(Case(f"{option} on stdout", f"{option} echo ::: a b") for option in ("--eta", "--bar", "--progress")),
@@ -100,12 +98,10 @@ ENDS = [
         ]
     ),
     Case("halt of a signal", "-j1 --joblog jl --halt now,fail=1 'kill -9 $$; true' ::: a b"),
-    Case("halt of a timeout", "-j1 --halt now,fail=1 --timeout 0.2 sleep ::: 7 8"),
     Case(
         "halt counts the last attempt", "-j1 --halt now,fail=1 --retries 2 'echo x >> t{}; echo {}; exit 3' ::: a b"
     ),
     Case("halt now ends what runs", "-j2 --joblog jl --halt now,fail=1 'sleep {}; echo {}; exit 3' ::: 0.3 7 8"),
-    Case("halt now leaves what waits for its turn", "-j2 --halt now,fail=1 'echo {}; sleep {}; exit 3' ::: 7 0.3"),
     Case(
         "halt soon waits for what runs",
         "-j2 --joblog jl --halt soon,fail=1 'sleep {}; echo {}; exit 3' ::: 0.2 0.6 0.1",
@@ -136,7 +132,6 @@ RESULTS = [
     Case("csv of columns", "--colsep , --results r.csv echo {1}", b"1,2\n3,4\n"),
     Case("csv of groups", "-n2 --results r.csv echo ::: 1 2 3"),
     Case("csv of newlines", "-0 --results r.csv echo", b"a\nb\0c\0"),
-    Case("csv of a dry run", "--dry-run --results r.csv echo ::: a"),
     Case("csv with a tag", "--tag --results r.csv echo ::: a"),
     Case("tsv", r"--results r.tsv 'printf %s {}; echo x >&2' ::: 'x	y' 'a\"b' c,d"),
     Case("json", "--results r.json 'echo {}; echo \"e\" >&2; exit 3' ::: 'x y' 'a\"b' '\\' 'c\td'"),
@@ -194,13 +189,12 @@ PIPE = [
     Case("pipe --tag", "--pipe -N2 --tag cat", LINES),
     Case("pipe --tagstring", "--pipe -N2 --tagstring '{#}' cat", LINES),
     Case("pipe with failures and log", "--pipe -j1 -N2 --joblog jl 'cat; exit {#}'", SIX),
-    Case("pipe -v", "--pipe -N2 -v cat", LINES),
     Case("pipe --dry-run", "--pipe -N2 --dry-run 'cat {}'", LINES),
     Case("pipe --results csv", "--pipe -j1 -N2 --results r.csv cat", LINES),
     Case("pipe --results file", "--pipe -N2 --results 'r{#}' cat", LINES),
     Case("pipe --halt", "--pipe -j1 -N2 --halt now,fail=1 'cat; exit {#}'", SIX),
     Case("pipe --retries", "--pipe -j1 -N2 --retries 2 'cat; echo x >> t{#}; test $(wc -l < t{#}) = 2'", SIX),
-    Case("pipe -q", "--pipe -N2 -q sh -c 'cat; echo \"*  $0\"'", LINES),
+    Case("pipe --quote", "--pipe -N2 --quote sh -c 'cat; echo \"*  $0\"'", LINES),
     Case("pipe -r", "--pipe -N1 -r 'echo -; cat'", b"a\n\nb\n"),
     Case("pipe bytes", "--pipe -N1 cat", b"a\0b\xff\n\n\r\nc"),
 ]
@@ -235,6 +229,7 @@ PLACES = [
 _OWN_CODES = "our own exit codes are above 101, so that a count of failures cannot be taken for them"
 _IN_QUOTES = "an argument within the template's quotes stays one argument; GNU parallel's text breaks the quotes"
 _QUOTED = "an argument is never read by the shell, in the name of the command neither; {:raw} says otherwise"
+_STDOUT = "standard output carries nothing but what jobs print; -v tells on standard error, as --verbose does"
 _CONTENT = "what has ended is known by its content, not by its place in the input"
 _NO_TEXT_CSV = "GNU parallel needs a Perl module for it, which is not everywhere"
 DIFFERENT = [
@@ -249,7 +244,7 @@ DIFFERENT = [
     Different(Case("bad --timeout", "--timeout x echo ::: a"), _OWN_CODES, 102, b""),
     Different(Case("bad -j", "-j x echo ::: a"), _OWN_CODES, 102, b""),
     Different(Case("line too long", "-s 5 echo ::: 1"), _OWN_CODES, 103, b""),
-    Different(Case("log in no directory", "--joblog nosuch/x echo ::: a"), _OWN_CODES, 102, b""),
+    Different(Case("log in no directory", "--joblog nosuch/x echo ::: a"), _OWN_CODES, 104, b""),
     Different(
         Case("-j below one", "-j -100 echo {%} ::: a b"),
         "its manual says that 1 is used then; it refuses",
@@ -296,6 +291,12 @@ DIFFERENT = [
         0,
         b"1 a,b\n",
         always=False,
+    ),
+    Different(
+        Case("newline in an argument", "'printf \"<%s>\"' ::: 'a\nb' c"),
+        "an argument is one value; GNU parallel splits it as if it were read from a file",
+        0,
+        b"<a\nb><c>",
     ),
     Different(Case("--unique", "--unique echo ::: a b a c b"), "GNU parallel has no such option", 0, b"a\nb\nc\n"),
 ]
