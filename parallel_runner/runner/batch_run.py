@@ -304,8 +304,7 @@ class BatchRun:
         self._recorder.note(told)
         if told.final:
             self._done += 1
-            if not told.outcome.succeeded:
-                self._failures.add(told.outcome)
+            self._failures.note(told.outcome)
             if self._conduct.halt is not None:
                 self._look_at_halt(self._conduct.halt, told.outcome)
 

@@ -337,12 +337,14 @@ def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
     halt = view.conduct.halt
     done = Tally(summary.failed_count(tally), sum(tally.values()), sum(tally.values()))
     unreached = exit_code_unreached(halt, done) if halt is not None else None
-    return summary.exit_code(tally) if unreached is None else unreached
+    code = summary.exit_code(tally) if unreached is None else unreached
+    # Whoever reads the output has not got it whole, though every job succeeded.
+    return EXIT_STATE if not code and ended.failures.unkept else code
 
 
 def _tell(batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float) -> None:
     failed = summary.failed_count(tally)
-    if view.quiet and not failed and not pending:
+    if view.quiet and not failed and not pending and not ended.failures.unkept:
         return
     view.stderr(summary.headline(batch, tally, pending, wall))
     for line in ended.failures.lines():
