@@ -16,11 +16,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
 from parallel_runner.ids import attempt_id, batch_of, job_of, number_of
-from parallel_runner.journal import spool, statements
+from parallel_runner.journal import named_locks, spool, statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
 from parallel_runner.journal.owners import boot_id, is_alive, owner_of, spooled_workers
@@ -115,7 +116,7 @@ def recover(journal: Journal, me: str, read_only: Callable[[str], bool]) -> Repo
             if owner_of(worker) in dead:
                 found = _look(layout, worker, leases.get(worker, ()), boots.get(owner_of(worker), ""))
                 _take_over(connection, found, report, read_only)
-        _clear_owners(connection, dead, batches, report)
+        _clear_owners(connection, layout, dead, batches, report)
     for worker in report.dead:
         _unlink(layout.spool(worker), layout.spool(worker) + ".new", layout.worker_lock(worker))
     for owner in dead:
@@ -199,15 +200,25 @@ def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
     index = connection.execute(statements.get("terms_of_job"), (job,)).fetchone()
     if batch is None or index is None:
         return None
-    terms: Terms = _decode_terms(batch[0])[index[0]]
+    terms: Terms = _all_terms(batch[0])[index[0]]
     return terms
 
 
+@lru_cache(maxsize=2)
+def _all_terms(packed: bytes) -> tuple[Terms, ...]:
+    return _decode_terms(packed)
+
+
 def _clear_owners(
-    connection: sqlite3.Connection, dead: Iterable[str], batches: Iterable[tuple[int, str]], report: Report
+    connection: sqlite3.Connection,
+    layout: StateLayout,
+    dead: Iterable[str],
+    batches: Iterable[tuple[int, str]],
+    report: Report,
 ) -> None:
     for owner in dead:
         report.owners += connection.execute(statements.get("drop_owner"), (owner,)).rowcount
+    named_locks.clear(connection, layout)
     ended = {batch: owner for batch, owner in batches if owner in dead}
     # Interrupted ones may have had their last jobs adopted just now.
     adopted = {batch_of(job_of(outcome.attempt)) for outcome, _ in report.outcomes}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from parallel_runner.clock import Clock
+from parallel_runner.model.job import Job
 from parallel_runner.model.ports import Executor, Lease
 from parallel_runner.runner.recording import Recorder
 from parallel_runner.runner.slots import Slots
@@ -17,14 +20,23 @@ class Leasing:
     """Leases ready jobs to workers that have room, as far as slots go."""
 
     def __init__(
-        self, schedule: Schedule, executor: Executor, recorder: Recorder, slots: Slots, batch: int, clock: Clock
+        self,
+        schedule: Schedule,
+        executor: Executor,
+        recorder: Recorder,
+        slots: Slots,
+        batch: int,
+        clock: Clock,
+        seconds_left: Callable[[Job], float | None] = lambda _: None,
     ) -> None:
+        """`seconds_left` says how long an attempt of a job may take by deadlines; None: as long as it likes."""
         self._schedule = schedule
         self._executor = executor
         self._recorder = recorder
         self._slots = slots
         self._batch = batch
         self._clock = clock
+        self._seconds_left = seconds_left
         self._sizes: dict[str, int] = {}
         self._asked_back: set[str] = set()
         self._starved_at: float | None = None
@@ -81,8 +93,18 @@ class Leasing:
     def _stage(self, pool: str, worker: str, count: int) -> None:
         taken = self._schedule.take(pool, count)
         self._recorder.stage(
-            worker, [Lease(attempt, self._batch, job.terms, job.payload) for attempt, job in taken]
+            worker,
+            [
+                Lease(attempt, self._batch, job.terms, job.payload, self._seconds_left(job))
+                for attempt, job in taken
+            ],
         )
+
+    def take_all_back(self) -> None:
+        """Have all jobs that have not begun come back."""
+        for offer in self._executor.offers():
+            if offer.held > 1:
+                self._executor.take_back(offer.worker, offer.held)
 
     def take_back(self) -> None:
         """Have jobs that wait behind a long one come back for a worker that has nothing to do."""
