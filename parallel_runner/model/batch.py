@@ -33,10 +33,10 @@ class BatchRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Seconds of one run after which what runs is ended and what has not started is skipped."""
     retry_budget: int | None = None
     """Attempts after failed ones, of all jobs together, in one run."""
-    barrier_timeout: float = 30.0
-    """Seconds without progress of a phase after which the failure policy is followed."""
-    barrier_delay: float = 2.0
-    """Seconds between the end of a phase and the start of the next."""
+    barrier_timeout: float | None = None
+    """Seconds without progress of a phase after which the failure policy is followed; None: as is configured."""
+    barrier_delay: float | None = None
+    """Seconds between the end of a phase and the start of the next; None: as is configured."""
     groups: tuple[Group, ...] = ()
     finale: tuple[int, int] | None = None
     """First and last place of the jobs that run after everything else."""

@@ -100,7 +100,15 @@ class BatchRun:
         slots = Slots(journal, owner, instance_budget(session.settings), want, self._clock)
         locks = LockDesk(self._schedule, terms, journal, owner, self._clock, want)
         self._conductor = Conductor(
-            batch, rules, terms, self._schedule, self._executor, journal, self._clock, locks
+            batch,
+            rules,
+            terms,
+            self._schedule,
+            self._executor,
+            journal,
+            self._clock,
+            locks,
+            session.settings.coordination.synchronization,
         )
         self._needs_whole = bool(needs) or self._conductor.whole
         left = self._conductor.seconds_left

@@ -23,6 +23,7 @@ from parallel_runner.runner.locking import LockDesk
 from parallel_runner.scheduler.course import Course, Move, without_rest
 from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
+from parallel_runner.settings.schema import Synchronization
 from parallel_runner.workflows.fan_out import FanOutError
 
 
@@ -71,6 +72,7 @@ class Conductor:
         journal: Journal,
         clock: Clock,
         locks: LockDesk,
+        barriers: Synchronization,
     ) -> None:
         self._batch = batch
         self._rules = rules
@@ -81,7 +83,14 @@ class Conductor:
         self._clock = clock
         self._locks = locks
         self._expander = Expander(journal, batch, terms)
-        self.course = Course(batch, rules, terms, clock.monotonic())
+        self.course = Course(
+            batch,
+            rules,
+            terms,
+            clock.monotonic(),
+            timeout=barriers.barrier_timeout,
+            delay=barriers.phase_transition_delay,
+        )
         self._paused = False
         self._forbidden = False
         self.cut = False

@@ -33,8 +33,13 @@ class Move(Enum):
 class Course:
     """Where a batch stands with its rules."""
 
-    def __init__(self, batch: int, rules: BatchRules, terms: Sequence[Terms], now: float) -> None:
+    def __init__(
+        self, batch: int, rules: BatchRules, terms: Sequence[Terms], now: float, *, timeout: float, delay: float
+    ) -> None:
+        """Begin at `now`; `timeout` and `delay` hold at barriers where the batch has none of its own."""
         self._rules = rules
+        self._timeout = timeout if rules.barrier_timeout is None else rules.barrier_timeout
+        self._delay = delay if rules.barrier_delay is None else rules.barrier_delay
         self._terms = terms
         self._batch = batch
         self._first: dict[int, float] = {}
@@ -110,7 +115,7 @@ class Course:
             return Move.EXPIRE
         if busy or self._due or not self._waits_at_barrier():
             self._progress_at = now
-        elif now >= self._progress_at + self._rules.barrier_timeout:
+        elif now >= self._progress_at + self._timeout:
             self._progress_at = now
             return self._policy() or Move.OPEN
         return None
@@ -124,7 +129,7 @@ class Course:
         if self.deadline_at is not None:
             moments.append(self.deadline_at)
         if self._waits_at_barrier():
-            moments.append(self._progress_at + self._rules.barrier_timeout)
+            moments.append(self._progress_at + self._timeout)
         return min(moments, default=None)
 
     # -- barriers
@@ -132,7 +137,7 @@ class Course:
     def reach(self, barrier: int, now: float) -> None:
         """All jobs of a phase have ended."""
         useless = self.over or barrier == self.closed[-1]
-        self._due[barrier] = now if useless else now + self._rules.barrier_delay
+        self._due[barrier] = now if useless else now + self._delay
 
     def take_due(self, now: float) -> list[int]:
         """Barriers that are to be opened now."""

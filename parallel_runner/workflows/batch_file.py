@@ -30,7 +30,6 @@ def load_batch_file(
     *,
     cwd: bytes,
     base: Terms,
-    rules: BatchRules = BatchRules(),  # noqa: B008 - frozen
     tool_names: Callable[[], Sequence[str]] = registry.names,
     get_tool: Callable[[str], Tool] = registry.get,
 ) -> BatchSpec:
@@ -40,7 +39,6 @@ def load_batch_file(
         path: the file.
         cwd: what its relative path is relative to. Directories in it are relative to its own directory.
         base: terms that hold where the file says nothing.
-        rules: rules of the batch that hold where the file says nothing.
         tool_names, get_tool: where tools are looked up.
 
     Raises:
@@ -49,7 +47,7 @@ def load_batch_file(
     """
     full = os.path.join(os.fsdecode(cwd), path)
     with _uncollected():
-        return _load(path, full, base, rules, Lookup(tool_names(), get_tool))
+        return _load(path, full, base, Lookup(tool_names(), get_tool))
 
 
 @contextmanager
@@ -64,14 +62,15 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: str, full: str, base: Terms, rules: BatchRules, lookup: Lookup) -> BatchSpec:
+def _load(path: str, full: str, base: Terms, lookup: Lookup) -> BatchSpec:
     top, entries, checker = _open(path, read_file(full))
     here = os.path.dirname(os.path.abspath(full))
     base = msgspec.structs.replace(base, cwd=os.fsencode(here))
+    rules = BatchRules()
     phases: list[list[str]] = []
     if top is not None:
         at = checker.at(top, ())
-        rules = read_rules(at, top.value, rules)
+        rules = read_rules(at, top.value)
         phases = read_phases(at, top.value.get("phases"))
         base = _defaults(top, checker, base, here)
     graph = _graph(entries, checker, lookup, base, here)

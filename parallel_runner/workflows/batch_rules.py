@@ -34,8 +34,8 @@ NAME = Key(TEXT, "shown in history")
 TOP_KEYS = ("name", "defaults", "jobs", "phases", "finally", "barrier", *PLAIN)
 
 
-def read_rules(at: Complain, top: Mapping[str, Any], base: BatchRules) -> BatchRules:
-    """The rules of a batch on top of `base`; groups and the last jobs are not among them yet."""
+def read_rules(at: Complain, top: Mapping[str, Any]) -> BatchRules:
+    """The rules of a batch; groups and the last jobs are not among them yet."""
     changes = {key: read_key(at, (key,), top[key], PLAIN[key].kind) for key in PLAIN if key in top}
     changes = {key: one for key, one in changes.items() if one is not WRONG}
     barrier = top.get("barrier", {})
@@ -44,11 +44,7 @@ def read_rules(at: Complain, top: Mapping[str, Any], base: BatchRules) -> BatchR
         changes |= {f"barrier_{key}": one for key, one in read.items()}
     else:
         at(("barrier",), f"expected timeout and delay, got {barrier!r}")
-    return BatchRules(**{**_plain(base), **changes})
-
-
-def _plain(rules: BatchRules) -> dict[str, Any]:
-    return {name: getattr(rules, name) for name in BatchRules.__struct_fields__}
+    return BatchRules(**changes)
 
 
 def read_phases(at: Complain, value: Any) -> list[list[str]]:
