@@ -174,6 +174,7 @@ def fill_job(at: Complain, value: Mapping[str, Any], tool: str, values: Mapping[
             filled[key] = _fill_commands(one, values) if commands else fill(one, values)
         except PlaceholderError as error:
             at((key,), str(error))
+            filled[key] = one
     return filled
 
 
