@@ -1,6 +1,7 @@
 """Locks by name, which no two running jobs of a home share: rows, taken in an IMMEDIATE transaction.
 
-A row whose owner has died still holds while a worker that outlived it has the job in hand.
+The row of an owner that has died holds until a recovery has ended what it left running, and as long as a worker
+that outlived it has the job in hand.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def take(journal: Journal, owner: str, wanted: Sequence[tuple[int, Sequence[str]
     """
     got = set()
     with journal.transaction() as connection:
-        strangers = _held_by_others(connection, journal.layout, owner)
+        rows = connection.execute(statements.get("all_locks")).fetchall()
+        strangers = {name for name, other, _ in rows if other != owner}
         for job, names in wanted:
             if strangers.isdisjoint(names):
                 got.add(job)
@@ -42,34 +44,30 @@ def release(journal: Journal, owner: str, job: int) -> None:
     journal.gather("drop_locks_of_job", [(owner, job)])
 
 
-def clear(connection: sqlite3.Connection, layout: StateLayout) -> None:
-    """Remove the rows of which nobody who lives has the job in hand."""
-    rows = connection.execute(statements.get("all_locks")).fetchall()
-    if rows:
-        alive = _alive(connection, layout)
-        gone = [(name,) for name, owner, job in rows if not alive(owner, job)]
+def are_stale(journal: Journal) -> bool:
+    """Whether some lock is held by nobody who lives: a recovery would free it."""
+    rows = journal.read("all_locks")
+    if not rows:
+        return False
+    with journal.deferred() as connection:
+        return bool(_stale(connection, journal.layout))
+
+
+def clear(journal: Journal) -> None:
+    """Free what nobody holds who lives. Comes after what the dead left running has been ended."""
+    if not journal.read("all_locks"):
+        return
+    with journal.transaction() as connection:
+        gone = [(name,) for name in _stale(connection, journal.layout)]
         connection.executemany(statements.get("drop_lock"), gone)
 
 
-def _held_by_others(connection: sqlite3.Connection, layout: StateLayout, me: str) -> set[str]:
-    rows = [row for row in connection.execute(statements.get("all_locks")) if row[1] != me]
-    if not rows:
-        return set()
-    alive = _alive(connection, layout)
-    return {name for name, owner, job in rows if alive(owner, job)}
-
-
-class _alive:  # noqa: N801 - a function that remembers
-    """Whether a lock's owner lives, or a worker that has its job."""
-
-    def __init__(self, connection: sqlite3.Connection, layout: StateLayout) -> None:
-        self._layout = layout
-        self._owners: dict[str, bool] = {}
-        leases = connection.execute(statements.get("all_leases")).fetchall()
-        self._holders = {job_of(attempt): row[0] for row in leases for attempt in unpack_attempts(row[2])}
-
-    def __call__(self, owner: str, job: int) -> bool:
-        if owner not in self._owners:
-            self._owners[owner] = is_held(self._layout.owner_lock(owner))
-        worker = self._holders.get(job)
-        return self._owners[owner] or (worker is not None and is_held(self._layout.worker_lock(worker)))
+def _stale(connection: sqlite3.Connection, layout: StateLayout) -> list[str]:
+    leases = connection.execute(statements.get("all_leases")).fetchall()
+    workers = {job_of(attempt): row[0] for row in leases for attempt in unpack_attempts(row[2])}
+    stale = []
+    for name, owner, job in connection.execute(statements.get("all_locks")).fetchall():
+        worker = workers.get(job)
+        if not is_held(layout.owner_lock(owner)) and (worker is None or not is_held(layout.worker_lock(worker))):
+            stale.append(name)
+    return stale

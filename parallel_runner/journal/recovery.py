@@ -21,7 +21,7 @@ from functools import lru_cache
 import msgspec
 
 from parallel_runner.ids import attempt_id, batch_of, job_of, number_of
-from parallel_runner.journal import named_locks, spool, statements
+from parallel_runner.journal import spool, statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
 from parallel_runner.journal.owners import boot_id, is_alive, owner_of, spooled_workers
@@ -116,7 +116,7 @@ def recover(journal: Journal, me: str, read_only: Callable[[str], bool]) -> Repo
             if owner_of(worker) in dead:
                 found = _look(layout, worker, leases.get(worker, ()), boots.get(owner_of(worker), ""))
                 _take_over(connection, found, report, read_only)
-        _clear_owners(connection, layout, dead, batches, report)
+        _clear_owners(connection, dead, batches, report)
     for worker in report.dead:
         _unlink(layout.spool(worker), layout.spool(worker) + ".new", layout.worker_lock(worker))
     for owner in dead:
@@ -211,14 +211,12 @@ def _all_terms(packed: bytes) -> tuple[Terms, ...]:
 
 def _clear_owners(
     connection: sqlite3.Connection,
-    layout: StateLayout,
     dead: Iterable[str],
     batches: Iterable[tuple[int, str]],
     report: Report,
 ) -> None:
     for owner in dead:
         report.owners += connection.execute(statements.get("drop_owner"), (owner,)).rowcount
-    named_locks.clear(connection, layout)
     ended = {batch: owner for batch, owner in batches if owner in dead}
     # Interrupted ones may have had their last jobs adopted just now.
     adopted = {batch_of(job_of(outcome.attempt)) for outcome, _ in report.outcomes}

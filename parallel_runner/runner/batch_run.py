@@ -98,7 +98,7 @@ class BatchRun:
         owner = session.owner.token
         self._recorder = Recorder(journal, self._executor, owner, self._clock)
         slots = Slots(journal, owner, instance_budget(session.settings), want, self._clock)
-        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, want)
+        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, want, session.recover)
         self._conductor = Conductor(
             batch,
             rules,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from parallel_runner.clock import Clock
 from parallel_runner.errors import JournalBusyError
@@ -21,15 +21,23 @@ class LockDesk:
     """Hands locks out to the jobs of a schedule."""
 
     def __init__(
-        self, schedule: Schedule, terms: Sequence[Terms], journal: Journal, owner: str, clock: Clock, most: int
+        self,
+        schedule: Schedule,
+        terms: Sequence[Terms],
+        journal: Journal,
+        owner: str,
+        clock: Clock,
+        most: int,
+        recover: Callable[[], object],
     ) -> None:
-        """At most `most` jobs have locks at once: more could not run."""
+        """At most `most` jobs have locks at once: more could not run. `recover` takes over from dead owners."""
         self._schedule = schedule
         self._terms = terms
         self._journal = journal
         self._owner = owner
         self._clock = clock
         self._most = most
+        self._recover = recover
         self._held: dict[int, Sequence[str]] = {}
         self._ask_at = 0.0
 
@@ -41,10 +49,7 @@ class LockDesk:
         wanted = next_for_locks(self._schedule.locked, self._names, taken, self._most - len(self._held))
         if not wanted:
             return
-        try:
-            got = named_locks.take(self._journal, self._owner, [(job.id, self._names(job)) for job in wanted])
-        except JournalBusyError:
-            got = set()
+        got = self._take(wanted)
         for job in wanted:
             if job.id in got:
                 self._held[job.id] = self._names(job)
@@ -52,6 +57,16 @@ class LockDesk:
                 self._schedule.admit(job)
         if len(got) < len(wanted):
             self._ask_at = self._clock.monotonic() + _AGAIN
+
+    def _take(self, wanted: Sequence[Job]) -> set[int]:
+        asked = [(job.id, self._names(job)) for job in wanted]
+        try:
+            got = named_locks.take(self._journal, self._owner, asked)
+            if len(got) < len(asked) and named_locks.are_stale(self._journal):
+                self._recover()
+        except JournalBusyError:
+            return set()
+        return got
 
     def ended(self, job: int) -> None:
         """An attempt has ended, or will not begin."""

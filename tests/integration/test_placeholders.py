@@ -90,8 +90,8 @@ def test_any_text_is_data_for_a_real_shell(value: str) -> None:
         "true # {item}",
         "echo $'{item}'",
         "echo \\{item}",
-        "echo \"$(case x in x) echo {item};; esac)\"",
-        "echo \"${x:-it's} {item}\"",
+        'echo "$(case x in x) echo {item};; esac)"',
+        'echo "${x:-it\'s} {item}"',
     ],
 )
 def test_where_nothing_is_safe_only_plain_values_go(template: str) -> None:
