@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
+from collections.abc import Callable
 
 from parallel_runner.journal.segments import SegmentWriter
 from parallel_runner.model.outcome import NO_OUTPUT, Extent, Output
@@ -34,6 +35,7 @@ class Stream:
         self._segment = segment
         self._big = False
         self._limit = 0
+        self._told: Callable[[Extent], None] | None = None
         self.read_fd, self.write_fd = self._open()
         self._reset(0)
 
@@ -45,6 +47,7 @@ class Stream:
 
     def _reset(self, limit: int) -> None:
         self._limit = limit
+        self._ended = False
         self._size = 0
         self._head = bytearray()
         self._head_left = limit - limit // 2
@@ -55,8 +58,9 @@ class Stream:
         self.lost = False
         """Bytes within the limit could not be kept: the disk is full."""
 
-    def begin(self, limit: int) -> None:
-        """Ready for an attempt that may keep `limit` bytes."""
+    def begin(self, limit: int, told: Callable[[Extent], None] | None = None) -> None:
+        """Ready for an attempt that may keep `limit` bytes; `told` hears at once of each piece that is kept."""
+        self._told = told
         if self._size or self.lost or limit != self._limit:
             self._reset(limit)
 
@@ -96,7 +100,7 @@ class Stream:
             part = data[: self._head_left]
             self._head += part
             self._head_left -= len(part)
-            if len(self._head) >= SPILL:
+            if len(self._head) >= SPILL or self._told is not None:
                 self._spill(self._head)
                 self._head = bytearray()
             data = data[len(part) :]
@@ -115,6 +119,8 @@ class Stream:
         except OSError:
             self.lost = True
             return
+        if self._told is not None and not self._ended:
+            self._told(extent)
         last = self._extents[-1] if self._extents else None
         if last and last.segment == extent.segment and last.offset + last.length == extent.offset:
             self._extents[-1] = Extent(last.segment, last.offset, last.length + extent.length)
@@ -125,6 +131,7 @@ class Stream:
         """What is kept of the attempt that ended."""
         if not self._size:
             return NO_OUTPUT
+        self._ended = True
         tail = b"".join(self._tail)
         if len(tail) > self._tail_limit:
             tail = tail[len(tail) - self._tail_limit :]

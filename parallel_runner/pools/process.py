@@ -164,9 +164,7 @@ def _serve(post: Post, channel: Channel, supervisor: int) -> None:
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _note_signal)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    worker = Worker(
-        post.token, post.slot, channel, supervisor, spool, post.layout.environments, post.layout.outputs
-    )
+    worker = Worker(post.token, post.slot, channel, supervisor, spool, post.layout)
     _KEEP.extend((lock, spool, segment, worker))
     worker.run(Stream(segment), Stream(segment), signal_fd, post.delegation)
 

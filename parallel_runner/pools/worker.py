@@ -19,10 +19,11 @@ from collections import deque
 import msgspec
 
 from parallel_runner.errors import ParallelRunnerError
+from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.spool import Began, Ended, Freed, SpoolWriter, pack
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import Extent, Outcome
 from parallel_runner.model.ports import Lease, Refusal
 from parallel_runner.pools import frames, verdicts
 from parallel_runner.pools.capture import Stream
@@ -46,14 +47,7 @@ class Worker:
     """One worker's life, from its first lease to its exit."""
 
     def __init__(
-        self,
-        token: str,
-        slot: int,
-        channel: Channel,
-        supervisor: int,
-        spool: SpoolWriter,
-        environments: str,
-        outputs: str,
+        self, token: str, slot: int, channel: Channel, supervisor: int, spool: SpoolWriter, layout: StateLayout
     ) -> None:
         self._token = token
         self._mark = token.encode()
@@ -61,8 +55,7 @@ class Worker:
         self._channel = channel
         self._supervisor = supervisor
         self._spool = spool
-        self._environments = environments
-        self._outputs = outputs
+        self._layout = layout
         self._poller = select.poll()
         self._plans: dict[tuple[int, int], Plan] = {}
         self._terms: dict[tuple[int, int], frames.UseTerms] = {}
@@ -154,7 +147,7 @@ class Worker:
 
     def _judged(self, outcome: Outcome, plan: Plan, lease: Lease) -> Outcome:
         """The outcome by what was expected of it, and by the command that checks it."""
-        terms, outputs = plan.terms, self._outputs
+        terms, outputs = plan.terms, self._layout.outputs
         try:
             if terms.expect is not None:
                 outcome = verdicts.meets(terms.expect, outcome, outputs)
@@ -178,7 +171,7 @@ class Worker:
             if len(self._plans) >= PLANS_KEPT:
                 # Each has an environment of its own: jobs that all differ would fill the memory.
                 self._plans.clear()
-            plan = make_plan(self._terms[key].terms, self._environments, self._slot)
+            plan = make_plan(self._terms[key].terms, self._layout, self._slot)
             plan.tool.preload()
             self._plans[key] = plan
         return plan
@@ -210,6 +203,10 @@ class Worker:
             self._channel.flush()
             return now + FLUSH_INTERVAL
         return min(self._began_due, self._ended_due, self._beat_at)
+
+    def wrote(self, which: int, extent: Extent) -> None:
+        """Tell what the attempt in hand wrote; it stands in the segment already."""
+        self._send(frames.Wrote(self._current, which, extent))
 
     def _intake(self) -> None:
         for _, body in self._channel.receive():

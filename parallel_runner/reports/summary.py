@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from parallel_runner.errors import EXIT_MAX_FAILED, EXIT_MORE_FAILED, EXIT_OK
 from parallel_runner.ids import batch_name, job_name, job_of
 from parallel_runner.model.lifecycle import State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import NOT_KEPT, Outcome
 
 NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED})
 _SHOWN = 3
@@ -34,14 +34,22 @@ def headline(batch: int, tally: Mapping[State, int], pending: int, wall: float) 
 
 
 class Failures:
-    """Failures grouped by what happened: counted all, a few jobs of each named."""
+    """Failures grouped by what happened: counted all, a few jobs of each named. And outputs that were lost."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.unkept = 0
+        """Jobs that ended without all of their output being kept, for want of space."""
         self._groups: dict[str, tuple[int, list[int]]] = {}
 
+    def note(self, outcome: Outcome) -> None:
+        """A job ended."""
+        self.unkept += NOT_KEPT in outcome.detail
+        if not outcome.succeeded:
+            self.add(outcome)
+
     def add(self, outcome: Outcome) -> None:
-        """One more."""
+        """One more failure."""
         self.count += 1
         label = _label(outcome)
         if label not in self._groups and len(self._groups) >= _MOST_GROUPS:
@@ -57,6 +65,8 @@ class Failures:
         for label, (count, jobs) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
             more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
             lines.append(f"  {label}: {', '.join(map(job_name, jobs))}{more}")
+        if self.unkept:
+            lines.append(f"  {NOT_KEPT}: {self.unkept} jobs")
         return lines
 
 

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from parallel_runner.clock import Clock
 from parallel_runner.errors import DiskFullError, JournalBusyError
 from parallel_runner.journal import disk
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.job import Job
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor, Lease
 
 COMMIT_INTERVAL = 0.02
 """Seconds that ends wait for company."""
 COMMIT_ROWS = 512
+
+
+class Told(NamedTuple):
+    """An end that is in the journal, or on its way there."""
+
+    outcome: Outcome
+    final: bool
+    """No attempt follows by itself."""
+    job: Job
 
 
 class Recorder:
@@ -26,19 +37,19 @@ class Recorder:
         self._clock = clock
         self._holds: dict[str, set[int]] = {}
         self._staged: list[tuple[str, Sequence[Lease]]] = []
-        self._decided: list[tuple[Outcome, bool]] = []
-        self._uncommitted: list[tuple[Outcome, bool]] = []
+        self._decided: list[Told] = []
+        self._uncommitted: list[Told] = []
         """Handed to the journal, which could not write them yet."""
         self._oldest = float("inf")
         self._beside: list[Callable[[], None]] = []
 
     # -- gathered
 
-    def note(self, outcome: Outcome, final: bool, beside: Callable[[], None] | None = None) -> None:
+    def note(self, told: Told, beside: Callable[[], None] | None = None) -> None:
         """An attempt has ended. `beside` gathers rows that go to the disk with it, or not at all."""
         if not self._decided:
             self._oldest = self._clock.monotonic()
-        self._decided.append((outcome, final))
+        self._decided.append(told)
         if beside is not None:
             self._beside.append(beside)
 
@@ -94,7 +105,7 @@ class Recorder:
 
     # -- done
 
-    def commit(self) -> list[tuple[Outcome, bool]]:
+    def commit(self) -> list[Told]:
         """Write what is gathered, acknowledge the ends and send the leases; returns the ends, to be told.
 
         Empty while the journal is locked: all of it stays gathered.
@@ -105,7 +116,7 @@ class Recorder:
         for gather in self._beside:
             gather()
         self._beside.clear()
-        self._journal.add_outcomes(self._decided)
+        self._journal.add_outcomes([(told.outcome, told.final) for told in self._decided])
         self._uncommitted += self._decided
         self._decided = []
         try:
@@ -113,7 +124,7 @@ class Recorder:
         except JournalBusyError:
             return []
         told, self._uncommitted = self._uncommitted, []
-        self._executor.acknowledge([outcome for outcome, _ in told])
+        self._executor.acknowledge([one.outcome for one in told])
         for worker, leases in self.unstage():
             self._executor.submit(worker, leases)
         return told

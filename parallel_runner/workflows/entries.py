@@ -15,8 +15,8 @@ from parallel_runner.model.ports import Tool
 from parallel_runner.model.terms import Terms
 from parallel_runner.settings.documents import Document
 from parallel_runner.workflows.checking import Checker, Complain, nearest
+from parallel_runner.workflows.filling import PlaceholderError, fill, fill_command
 from parallel_runner.workflows.job_terms import TERMS_KEYS, read_terms
-from parallel_runner.workflows.placeholders import PlaceholderError, fill, fill_command
 
 JOB_KEYS = ("id", "needs", "foreach")
 CONDITIONS = ("succeeded", "failed", "finished")

@@ -21,8 +21,8 @@ from parallel_runner.workflows.entries import (
     read_job,
     read_needs,
 )
+from parallel_runner.workflows.filling import fill, has_placeholder
 from parallel_runner.workflows.foreach import Item, Later, numbered, read_foreach
-from parallel_runner.workflows.placeholders import fill, has_placeholder
 
 
 def drafts_of(entry: Entry, checker: Checker, lookup: Lookup, base: Terms, here: str) -> tuple[str, list[Draft]]:

@@ -18,6 +18,7 @@ from parallel_runner.model.job import JobSpec
 from parallel_runner.model.terms import Expectation, Terms, Validation
 from parallel_runner.tools.bash import BashPayload
 from parallel_runner.workflows.batch_file import load_batch_file
+from parallel_runner.workflows.quoting import quote
 
 
 def load(directory: Path, text: str, name: str = "b.yaml") -> BatchSpec:
@@ -80,7 +81,7 @@ jobs:
     )
     payload = msgspec.msgpack.decode(spec.jobs[0].payload, type=BashPayload)
     assert payload.argv == (b"printf", b"$(x) 'y'", b"${item}")
-    assert terms_of(spec, 1).validate == Validation(b"test -n '$(x) '\\''y'\\'''")
+    assert terms_of(spec, 1).validate == Validation(b"test -n " + quote(b"$(x) 'y'"))
     assert b"\xa5limit\x07" in spec.jobs[1].payload
     assert command(spec.jobs[2]) == "echo 'it'\\''s'"
 

@@ -7,7 +7,7 @@ import pty
 
 from parallel_runner.clock import FakeClock
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import NOT_KEPT, Outcome
 from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.progress import BAR_AFTER, LINE_INTERVAL, Bar, Counts, Lines, eta, line
 
@@ -85,3 +85,11 @@ def test_failures_are_counted_all_and_named_some() -> None:
     for code in range(3, 200):
         failures.add(Outcome((1 << 40) | 1, State.FAILED, FailureClass.EXIT, exit_code=code))
     assert len(failures.lines()) == 21
+
+
+def test_outputs_that_were_lost_are_told_even_of_jobs_that_succeeded() -> None:
+    failures = Failures()
+    failures.note(Outcome(1 << 40, State.SUCCEEDED))
+    assert (failures.count, failures.lines()) == (0, [])
+    failures.note(Outcome(1 << 40, State.SUCCEEDED, detail=f"left over and ended: sleep(7); {NOT_KEPT}"))
+    assert (failures.count, failures.lines()) == (0, [f"  {NOT_KEPT}: 1 jobs"])

@@ -40,6 +40,9 @@ SELECT * FROM batches ORDER BY id DESC LIMIT ?;
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
 
+-- name: batches_with_results: batches by what they run and where that also write their results elsewhere
+SELECT * FROM batches WHERE cwd = ? AND identity = ? AND results <> '' ORDER BY id DESC;
+
 -- name: pending_jobs: jobs without a final outcome after they were last queued, with the number of attempts made
 SELECT j.id, j.terms, j.payload,
        (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),

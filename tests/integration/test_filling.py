@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parallel_runner.workflows.placeholders import PlaceholderError, fill, fill_command, has_placeholder
+from parallel_runner.workflows.filling import PlaceholderError, fill, fill_command, has_placeholder
 
 NASTY = ["a b", "it's", '"', "$(touch pwned)", "`id`", "\\", "$HOME", "*", "~", "-x", "#", "\n", "!", "{item}", ""]
 

@@ -59,7 +59,7 @@ class Run(Protocol):
         ...
 
 
-class Conductor:
+class Steering:
     """The rules of one batch, at work."""
 
     def __init__(
