@@ -52,8 +52,15 @@ def explain(key: str, home: str | None) -> None:
 
 
 @command.command()
-def schema() -> None:
-    """Print the JSON Schema of the settings, for editors."""
+@click.argument("what", type=click.Choice(["settings", "batch"]), default="settings")
+def schema(what: str) -> None:
+    """Print the JSON Schema of the settings, or of batch files, for editors."""
     import msgspec
 
-    line(json.dumps(msgspec.json.schema(Settings), indent=2))
+    if what == "settings":
+        line(json.dumps(msgspec.json.schema(Settings), indent=2))
+        return
+    from parallel_runner.tools import registry
+    from parallel_runner.workflows.schema import batch_schema
+
+    line(json.dumps(batch_schema([registry.get(name) for name in registry.names()]), indent=2))

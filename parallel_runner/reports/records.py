@@ -11,6 +11,7 @@ import msgspec
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_name, job_of, number_of, seq_of
 from parallel_runner.journal.segments import read_output
+from parallel_runner.model import fan_out
 from parallel_runner.model.outcome import Outcome, Output
 from parallel_runner.tools import registry
 
@@ -32,6 +33,8 @@ def stamp(seconds: float) -> str | None:
 def describe(tool: str, payload: bytes) -> bytes:
     """A job in one line; any bytes. A payload that its tool does not understand any more is shown as it is."""
     try:
+        if tool == fan_out.FAN_OUT:
+            return fan_out.describe(payload)
         known = registry.get(tool)
         return known.describe(msgspec.msgpack.decode(payload, type=known.payload_type))
     except (ParallelRunnerError, msgspec.MsgspecError, ImportError):

@@ -72,7 +72,7 @@ class Failures:
 
 def _label(outcome: Outcome) -> str:
     failure = outcome.failure.value if outcome.failure else outcome.state.value
-    if failure == "exit":
+    if failure == "exit" and outcome.exit_code:
         return f"exit {outcome.exit_code}"
     if failure == "signal":
         return f"signal {outcome.signal}"

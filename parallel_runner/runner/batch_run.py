@@ -14,7 +14,17 @@ from typing import NamedTuple
 import msgspec
 
 from parallel_runner.errors import DiskFullError, JournalBusyError, StateError
-from parallel_runner.ids import batch_name, batch_of, job_name, job_of, number_of, seq_of
+from parallel_runner.ids import (
+    GROUP_BASE,
+    batch_name,
+    batch_of,
+    is_group,
+    job_id,
+    job_name,
+    job_of,
+    number_of,
+    seq_of,
+)
 from parallel_runner.model.events import Finished, Released, Started, WorkerLost, WorkerRetired, Wrote
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
@@ -23,8 +33,10 @@ from parallel_runner.model.ports import Executor
 from parallel_runner.model.retry import decide
 from parallel_runner.model.terms import Terms
 from parallel_runner.reports.summary import Failures
+from parallel_runner.runner.expanding import Made
 from parallel_runner.runner.feeds import Feed, JournalFeed
 from parallel_runner.runner.leasing import Leasing
+from parallel_runner.runner.locking import LockDesk
 from parallel_runner.runner.pacing import Conduct, Pacing
 from parallel_runner.runner.printing import HIGH_WATER, Printer
 from parallel_runner.runner.progress import Counts, Progress
@@ -34,6 +46,7 @@ from parallel_runner.runner.room import Room
 from parallel_runner.runner.session import Session, instance_budget, is_read_only
 from parallel_runner.runner.signals import Signals
 from parallel_runner.runner.slots import Slots
+from parallel_runner.runner.steering import Steering
 from parallel_runner.runner.writing import Sink
 from parallel_runner.scheduler.halting import Halt, Tally, exit_code, reached
 from parallel_runner.scheduler.needs import Needs
@@ -57,6 +70,8 @@ class Ended(NamedTuple):
     """What went wrong, for the summary."""
     halted: int | None = None
     """The exit code that `--halt` asked for, when its limit was reached."""
+    overdue: bool = False
+    """The batch's deadline came first."""
 
 
 class Audience(NamedTuple):
@@ -86,22 +101,37 @@ class BatchRun:
         self._clock = session.clock
         self._executor: Executor = session.start_executor(terms)
         self._batch = batch
-        self._terms = terms
         self._feed = feed
         self._audience = audience
         self._printer = audience.printer
+        self._terms = terms = list(terms)  # One list for all: jobs that become many may bring new ones.
         session.terms.put(batch, terms)
+        rules = journal.batch(batch).header.rules
         needs = journal.needs(batch)
-        self._needs_whole = bool(needs)
-        self._schedule = Schedule(terms, Needs(needs, journal.final_states(batch) if needs else {}))
+        barriers = [job_id(batch, GROUP_BASE + i) for i, group in enumerate(rules.groups) if group.kind == "phase"]
+        self._schedule = Schedule(terms, Needs(needs, journal.final_states(batch) if needs else {}, barriers))
         self._read_only = {one.tool: is_read_only(one.tool) for one in terms}
         owner = session.owner.token
         self._recorder = Recorder(journal, self._executor, owner, self._clock)
         slots = Slots(journal, owner, instance_budget(session.settings), conduct.want, self._clock)
         self._conduct = conduct
         self._pacing = Pacing(conduct, self._clock)
+        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, conduct.want, session.recover)
+        self._steering = Steering(
+            batch,
+            rules,
+            terms,
+            self._schedule,
+            self._executor,
+            journal,
+            self._clock,
+            locks,
+            session.settings.coordination.synchronization,
+        )
+        self._needs_whole = bool(needs) or self._steering.whole
+        left = self._steering.seconds_left
         self._leasing = Leasing(
-            self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing
+            self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing, left
         )
         self._room = Room(session.layout, session.disk_floor, self._clock)
         self._unwanted: set[int] = set()
@@ -123,18 +153,10 @@ class BatchRun:
         self._reactor.watch(signals.fd, 1, lambda _: None)
         try:
             self._take_requests()  # Of before the signals were watched.
-            while not self._finished():
-                self._reactor.run_once(self._timeout())
-                self._take_signals(signals)
-                self._take_events()
-                self._take_input()
-                self._look_at_room()
-                self._look_at_pace()
-                self._lease()
-                self._commit()
-                self._show_progress()
-                self._printer.pump()
-                self._look_at_readers()
+            self._loop(signals)
+            if self._draining and not self._trouble and self._steering.begin_finale(self):
+                self._draining = False
+                self._loop(signals)
             self._end()
         finally:
             self._audience.progress.hide()
@@ -142,7 +164,27 @@ class BatchRun:
             self._reactor.unwatch(signals.fd)
             signals.close()
         broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
-        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures, self._halted)
+        overdue = self._steering.course.overdue
+        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures, self._halted, overdue)
+
+    def _loop(self, signals: Signals) -> None:
+        while not self._finished():
+            self._reactor.run_once(self._timeout())
+            self._take_signals(signals)
+            self._take_events()
+            self._take_input()
+            self._look_at_room()
+            self._look_at_pace()
+            self._steering.step(self, draining=self._draining, busy=self._busy())
+            self._lease()
+            self._commit()
+            self._show_progress()
+            self._printer.pump()
+            self._look_at_readers()
+
+    def _busy(self) -> bool:
+        orphans = isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans
+        return bool(self._schedule.held) or self._schedule.next_delay() is not None or orphans
 
     # -- when
 
@@ -160,6 +202,7 @@ class BatchRun:
             self._recorder.due_at(),
             self._schedule.next_delay(),
             self._leasing.next_ask(),
+            self._steering.next_moment(),
             self._pacing.next_moment(),
             self._audience.progress.due_at(),
         ]
@@ -196,8 +239,49 @@ class BatchRun:
                 self._unwanted.add(job)
 
     def _cancel_unstarted(self, job: Job) -> None:
-        self._end_unstarted(job, State.CANCELLED, FailureClass.CANCELLED, "cancelled before it started")
-        self._end_job(job.id, State.CANCELLED)
+        self.finish_unstarted(job, State.CANCELLED, FailureClass.CANCELLED, "cancelled before it started")
+
+    # -- what the rules of the batch may ask for
+
+    def finish_unstarted(self, job: Job, state: State, failure: FailureClass, detail: str) -> None:
+        """End a job that no worker has."""
+        self._end_unstarted(job, state, failure, detail)
+        self._end_job(job.id, state)
+
+    def skip(self, job: Job, cause: int) -> None:
+        """End a job that waited in vain for another; those that waited for it have been told."""
+        named = self._steering.course.name_of(cause) if is_group(cause) else job_name(cause)
+        detail = f"needs {named}, which did not end as it must"
+        self._end_unstarted(job, State.SKIPPED, FailureClass.DEPENDENCY, detail)
+
+    def expanded(self, job: Job, outcome: Outcome, made: Made) -> None:
+        """A job has become others."""
+        self._terms += made.terms
+        self._read_only.update((one.tool, is_read_only(one.tool)) for one in made.terms)
+        self._note(Told(outcome, True, job), self._steering.record(made, tuple(self._terms)))
+        if isinstance(self._feed, JournalFeed):
+            self._feed.grow(len(made.jobs))
+        self._schedule.grow(made.jobs, made.groups)
+        self._end_job(job.id, State.SUCCEEDED)
+
+    def unstage(self) -> None:
+        """Take back what was about to be sent to workers."""
+        for worker, leases in self._recorder.unstage():
+            self._on_released(worker, [lease.attempt for lease in leases])
+
+    def take_back(self) -> None:
+        """Have workers give back what they have not begun."""
+        self._leasing.take_all_back()
+
+    def drain(self) -> None:
+        """Start nothing new."""
+        self._drain(None)
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        self._say(line)
+
+    # -- stopping
 
     def _drain(self, number: int | None) -> None:
         """Start nothing new; what runs goes on to its end."""
@@ -206,12 +290,13 @@ class BatchRun:
             self._stop_signal = number
             self._feed.stop()
             self._schedule.drop_unstarted()
-            for worker, leases in self._recorder.unstage():
-                self._on_released(worker, [lease.attempt for lease in leases])
+            self.unstage()
 
     def _interrupt(self, number: int | None) -> None:
         """Start nothing new and end what runs: by the ladder the first time, at once the second."""
         force = self._draining and self._stop_signal == number and number is not None
+        if force or self._steering.cut:
+            self._steering.forbid_finale()
         self._drain(number)
         self._stop_signal = self._stop_signal or number
         self._executor.cancel(list(self._schedule.held), state=State.INTERRUPTED, force=force)
@@ -284,6 +369,7 @@ class BatchRun:
         terms = self._terms[job.terms]
         losses = self._schedule.losses.get(job.id, 0) if self._schedule.losses else 0
         decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=self._read_only[terms.tool])
+        decision = self._steering.judge(decision, job)
         self._pacing.gate.ended(succeeded=outcome.succeeded)
         if self._pacing.median is not None:
             self._pacing.median.ended(outcome)
@@ -299,18 +385,16 @@ class BatchRun:
     def _end_job(self, job: int, state: State) -> None:
         if self._needs_whole:
             for skipped, cause in self._schedule.ended(job, state):
-                self._skip(skipped, cause)
-
-    def _skip(self, job: Job, cause: int) -> None:
-        detail = f"needs {job_name(cause)}, which did not end as it must"
-        self._end_unstarted(job, State.SKIPPED, FailureClass.DEPENDENCY, detail)
+                self.skip(skipped, cause)
+            self._steering.ended(self, job, state)
 
     def _end_unstarted(self, job: Job, state: State, failure: FailureClass, detail: str) -> None:
+        self._steering.unstarted(job)
         attempt = (job.id << 8) + job.number + 1
         self._note(Told(Outcome(attempt, state, failure, detail=detail), True, job))
 
-    def _note(self, told: Told) -> None:
-        self._recorder.note(told)
+    def _note(self, told: Told, beside: Callable[[], None] | None = None) -> None:
+        self._recorder.note(told, beside)
         if told.final:
             self._done += 1
             self._failures.note(told.outcome)
@@ -348,7 +432,7 @@ class BatchRun:
         if isinstance(self._feed, JournalFeed):
             self._printer.expect(seq_of(job.id) for job in jobs)
         for hopeless, cause in self._schedule.add(jobs):
-            self._skip(hopeless, cause)
+            self.skip(hopeless, cause)
             self._end_job(hopeless.id, State.SKIPPED)
         for job in self._unwanted.intersection(job.id for job in jobs) if self._unwanted else ():
             if waiting := self._schedule.remove(job):
@@ -429,7 +513,8 @@ class BatchRun:
     # -- the end
 
     def _end(self) -> None:
-        complete = not self._draining and self._feed.done and self._feed.whole
+        cut = self._draining or self._steering.cut
+        complete = not cut and self._feed.done and self._feed.whole
         self._journal.end_batch(self._batch, "done" if complete else "interrupted")
         try:
             self._recorder.flush()

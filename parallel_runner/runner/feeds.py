@@ -288,6 +288,11 @@ class JournalFeed:
             self._known = self._journal.count_pending(self._batch) + ended
         return self._known
 
+    def grow(self, count: int) -> None:
+        """There are more jobs than there were."""
+        if self._known is not None:
+            self._known += count
+
     def pause(self) -> None:
         """Nothing to do: it never wakes the loop."""
 

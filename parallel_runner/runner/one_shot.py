@@ -10,15 +10,21 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from parallel_runner.errors import EXIT_INPUT_UNREADABLE, EXIT_SIGNAL_BASE, EXIT_STATE, StateError
-from parallel_runner.ids import attempt_name, batch_name, batch_of, job_of
+from parallel_runner.errors import (
+    EXIT_BATCH_DEADLINE,
+    EXIT_INPUT_UNREADABLE,
+    EXIT_SIGNAL_BASE,
+    EXIT_STATE,
+    StateError,
+)
+from parallel_runner.ids import attempt_name, batch_name, batch_of, job_id, job_of
 from parallel_runner.journal import owners
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
 from parallel_runner.reports import summary
@@ -118,13 +124,7 @@ def run_new(home: Home, new: NewBatch, view: View) -> int:
         path = f"{session.layout.environments}/{environment}"
         write_environment(path, dict(os.environb))
         terms = tuple(_with_environment(one, environment) for one in new.header.terms)
-        header = BatchHeader(
-            name=new.header.name,
-            cwd=new.header.cwd,
-            identity=new.header.identity,
-            results=new.header.results,
-            terms=terms,
-        )
+        header = msgspec.structs.replace(new.header, terms=terms)
         batch = patiently(lambda: session.journal.create_batch(header, session.owner.token, new.command))
         _keep_blocks(new, session, environment)
         feed = _feed(session, batch, new)
@@ -203,6 +203,7 @@ def run_again(
         if complete is not None:
             complete(session)
             row = session.journal.batch(batch)
+        patiently(lambda: _reopen_finale(session.journal, row))
         feed = JournalFeed(session.journal, batch, whole=row.input_complete)
         feed.exclude(session.recovered.orphans)
         terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
@@ -231,6 +232,13 @@ def _claim(session: Session, batch: int, view: View, prepare: Callable[[Journal]
         # Its runner died after we had looked, and left leases behind.
         _recover(session, view)
     raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
+
+
+def _reopen_finale(journal: Journal, row: BatchRow) -> None:
+    """Jobs that come last come last again when there is something before them to do."""
+    finale = row.header.rules.finale
+    if finale is not None and journal.count_pending(row.id) > journal.count_pending(row.id, finale):
+        journal.requeue(row.id, ENDS, [job_id(row.id, place) for place in range(finale[0], finale[1] + 1)])
 
 
 def _with_environment(terms: Terms, name: str) -> Terms:
@@ -335,6 +343,8 @@ def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
     _tell(batch, tally, pending, ended, view, wall)
     if ended.signal is not None:
         return EXIT_SIGNAL_BASE + ended.signal
+    if ended.overdue:
+        return EXIT_BATCH_DEADLINE
     if ended.halted is not None:
         return ended.halted
     halt = view.conduct.halt
