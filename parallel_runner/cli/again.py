@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -12,7 +12,7 @@ from parallel_runner.cli.reading import reading
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import batch_name
 from parallel_runner.journal.store import Journal
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.reports.finding import find_batch
 from parallel_runner.runner.one_shot import View, cpus, most_instances, run_again
 
@@ -53,14 +53,20 @@ def latest_unfinished(home: str | None, name: str | None) -> int:
     return rows[0].id
 
 
-def go_on(batch: int, view_of: tuple[str | None, bool, bool], home: str | None, states: Iterable[State]) -> int:
-    """Open what ended in one of `states` again, and run what is open."""
+def go_on(
+    batch: int,
+    view_of: tuple[str | None, bool, bool],
+    home: str | None,
+    states: Iterable[State],
+    classes: Collection[FailureClass] = (),
+) -> int:
+    """Open what ended in one of `states`, and by one of `classes` if there are any, again, and run what is open."""
     jobs, as_json, quiet = view_of
     count = job_count(jobs, cpus(), most_instances(the_home(home)))
     view = View(jobs=count, json=as_json, quiet=quiet)
 
     def prepare(journal: Journal) -> None:
         if wanted := list(states):
-            journal.requeue(batch, wanted)
+            journal.requeue(batch, wanted, classes=classes or None)
 
     return run_again(the_home(home), batch, view, prepare)

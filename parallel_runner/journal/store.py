@@ -23,7 +23,7 @@ from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow, batch_from, outcome_from, outcome_row, pack_attempts
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -216,13 +216,20 @@ class Journal:
         """(job, needed job, condition) for all of a batch."""
         return [(job, needed, when) for job, needed, when in self.read("needs_of_batch", _jobs_of(batch))]
 
-    def requeue(self, batch: int, states: Iterable[State], jobs: Iterable[int] | None = None) -> int:
+    def requeue(
+        self,
+        batch: int,
+        states: Iterable[State],
+        jobs: Iterable[int] | None = None,
+        classes: Iterable[FailureClass] | None = None,
+    ) -> int:
         """Open jobs that ended in one of these states again, and those that were skipped because of them.
 
         Args:
             batch: which batch; it becomes `interrupted` if it was done.
             states: ends to open again.
             jobs: only these jobs, by id; None: all.
+            classes: only what failed so; None: all.
 
         Returns how many jobs were opened. One that has used up its attempt numbers stays as it is.
         """
@@ -232,6 +239,7 @@ class Journal:
             "high": high,
             "states": json.dumps([state.value for state in states]),
             "jobs": None if jobs is None else json.dumps(list(jobs)),
+            "classes": None if classes is None else json.dumps([one.value for one in classes]),
         }
         with self.transaction() as connection:
             connection.execute(statements.get("begin_requeue"))

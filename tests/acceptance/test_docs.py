@@ -85,4 +85,4 @@ def test_first_batch_of_the_readme(program: Program) -> None:
     assert done.stdout == b"one\ntwo\n"
     assert done.returncode == 1
     assert b"1 failed, 2 succeeded in" in done.stderr
-    assert b"exit 3: b1.3" in done.stderr
+    assert b"exit 3 (exit): b1.3" in done.stderr

@@ -79,12 +79,13 @@ GROUP BY o.state;
 -- name: begin_requeue: where the jobs to open again are gathered; on disk, they may be many
 CREATE TEMP TABLE IF NOT EXISTS again (job INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 
--- name: choose_again: jobs that ended so, and those that were skipped because of them, with their last attempt
+-- name: choose_again: jobs that ended so, all or some of them, and those that were skipped because of them, with their last attempt
 WITH RECURSIVE chosen (job) AS (
     SELECT o.attempt >> 8 FROM outcomes o
     WHERE o.attempt > :low AND o.attempt < :high AND o.final
       AND o.state IN (SELECT value FROM json_each(:states))
       AND (:jobs IS NULL OR o.attempt >> 8 IN (SELECT value FROM json_each(:jobs)))
+      AND (:classes IS NULL OR o.failure IN (SELECT value FROM json_each(:classes)))
       AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
     UNION
     SELECT n.job FROM chosen c JOIN needs n ON n.needed = c.job
@@ -117,6 +118,11 @@ DELETE FROM temp.again;
 SELECT o.*, j.terms AS job_terms, j.name AS job_name, j.payload AS job_payload
 FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
 WHERE o.attempt > ? AND o.attempt < ? ORDER BY o.attempt LIMIT ?;
+
+-- name: failed_jobs: how some attempts ended, and what their jobs were; no outputs
+SELECT o.attempt, o.final, o.state, o.failure, o.exit_code, o.signal, j.terms, j.payload
+FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
+WHERE o.attempt IN (SELECT value FROM json_each(?)) ORDER BY o.attempt;
 
 -- name: one_job: a job by id
 SELECT id, terms, payload, name FROM jobs WHERE id = ?;
