@@ -15,6 +15,8 @@ from parallel_runner.settings.catalogue import IN_FORCE, Settings, entries, plai
 from parallel_runner.settings.load import explain as explain_entry
 from parallel_runner.settings.load import load
 
+SETTINGS = "settings"
+
 
 @click.group()
 def command() -> None:
@@ -52,8 +54,20 @@ def explain(key: str, home: str | None) -> None:
 
 
 @command.command()
-def schema() -> None:
-    """Print the JSON Schema of the settings, for editors."""
-    import msgspec
+@click.argument("name", required=False)
+def schema(name: str | None) -> None:
+    """Print a JSON Schema: of the settings, for editors, or of what the verb NAME prints as JSON.
 
-    line(json.dumps(msgspec.json.schema(Settings), indent=2))
+    NAME is attempt (`results`, `run --json` and `--results FILE.jsonl`), history, why, ps or settings.
+    """
+    if name in (None, SETTINGS):
+        import msgspec
+
+        line(json.dumps(msgspec.json.schema(Settings), indent=2))
+        return
+    from parallel_runner.reports.schemas import RECORDS, schema_of
+
+    if name not in RECORDS:
+        known = ", ".join([*RECORDS, SETTINGS])
+        raise UsageError(f"there is no schema {name!r}; there are: {known}")
+    line(json.dumps(schema_of(name), indent=2))

@@ -67,7 +67,7 @@ def label_of(outcome: Outcome) -> str:
     if failure is FailureClass.EXIT:
         return f"exit {outcome.exit_code}"
     if failure is FailureClass.SIGNAL and outcome.signal is not None:
-        return f"signal {outcome.signal} ({signal_name(outcome.signal)})"
+        return f"signal {signal_name(outcome.signal)}"
     return failure.value if failure else outcome.state.value
 
 

@@ -44,8 +44,8 @@ def test_all_are_counted_and_few_are_kept() -> None:
 
 def test_labels() -> None:
     assert label_of(Outcome(1, State.FAILED, FailureClass.EXIT, exit_code=7)) == "exit 7"
-    assert label_of(Outcome(1, State.FAILED, FailureClass.SIGNAL, signal=9)) == "signal 9 (KILL)"
-    assert label_of(Outcome(1, State.FAILED, FailureClass.SIGNAL, signal=99)) == "signal 99 (99)"
+    assert label_of(Outcome(1, State.FAILED, FailureClass.SIGNAL, signal=9)) == "signal KILL"
+    assert label_of(Outcome(1, State.FAILED, FailureClass.SIGNAL, signal=99)) == "signal 99"
     assert label_of(Outcome(1, State.TIMED_OUT, FailureClass.TIMEOUT, detail="timed out after 5 s")) == "timeout"
 
 

@@ -36,6 +36,21 @@ SELECT * FROM batches WHERE id = ?;
 -- name: list_batches: the latest batches first
 SELECT * FROM batches ORDER BY id DESC LIMIT ?;
 
+-- name: select_batches: some batches, the latest first; for the failed ones no further than to the first failure
+SELECT * FROM batches b
+WHERE b.id < :before
+  AND (:since IS NULL OR b.created_at >= :since)
+  AND (:until IS NULL OR b.created_at < :until)
+  AND (:name IS NULL OR b.name GLOB :name)
+  AND (:command IS NULL OR instr(lower(b.command), lower(:command)))
+  AND (:cwd IS NULL OR b.cwd = :cwd)
+  AND (NOT :failed OR EXISTS (
+        SELECT 1 FROM outcomes o
+        WHERE o.attempt > b.id << 40 AND o.attempt < (b.id + 1) << 40 AND o.final
+          AND o.state NOT IN ('succeeded', 'interrupted')
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)))
+ORDER BY b.id DESC LIMIT :limit;
+
 -- name: find_batches: unfinished batches by what they run and where, the latest first
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
@@ -63,6 +78,14 @@ SELECT count(*) FROM jobs WHERE id > ? AND id < ?;
 
 -- name: needs_of_batch: all that the jobs of a batch wait for
 SELECT job, needed, condition FROM needs WHERE job > ? AND job < ? ORDER BY job, needed;
+
+-- name: needs_of_job: what one job waits for, and how each of that ended
+SELECT n.needed, n.condition, j.name,
+       (SELECT o.state FROM outcomes o
+        WHERE o.attempt BETWEEN n.needed << 8 AND n.needed << 8 | 255 AND o.final
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = n.needed), -1)
+        ORDER BY o.attempt DESC LIMIT 1)
+FROM needs n LEFT JOIN jobs j ON j.id = n.needed WHERE n.job = ? ORDER BY n.needed;
 
 -- name: final_states: the last final state of each job of a batch that has one
 SELECT o.attempt >> 8, o.state FROM outcomes o
