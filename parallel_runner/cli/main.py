@@ -31,6 +31,10 @@ VERBS: dict[str, str] = {
 """Each verb is a module of the same name in this package, with a click command called `command`."""
 
 
+class NobodyReadsError(Exception):
+    """The output's reader is gone."""
+
+
 class Verbs(click.Group):
     """Loads a verb's module when the verb is called: `--help` need not import the whole program."""
 
@@ -45,6 +49,13 @@ class Verbs(click.Group):
         module = importlib.import_module(f"parallel_runner.cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, which would end by itself, with 1, where nobody reads any more."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise NobodyReadsError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -79,8 +90,11 @@ def call(arguments: Sequence[str]) -> int:
     except ParallelRunnerError as error:
         tell(str(error))
         return error.exit_code
-    except BrokenPipeError:
+    except NobodyReadsError:
         return 141
+    except SystemExit as leave:
+        # So click ends when it has completed a word for a shell.
+        return leave.code if isinstance(leave.code, int) else 0
     except Exception as error:
         if os.environ.get("PARALLEL_RUNNER_TRACEBACK"):
             raise

@@ -254,7 +254,10 @@ class Journal:
 
     def attempts(self, batch: int, job: int | None = None) -> Iterator[AttemptRow]:
         """The outcomes of a batch, or of one job, in order; read as they are asked for."""
-        after, end = _attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)
+        return self.attempts_between(*(_attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)))
+
+    def attempts_between(self, after: int, end: int) -> Iterator[AttemptRow]:
+        """The outcomes after an attempt and before another, in order."""
         # In pages: an open cursor would keep the write-ahead log from being reset for as long as the reader takes.
         while rows := self.read("attempts", (after, end, _PAGE)):
             for row in rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import deque
+from collections.abc import Callable
 
 from parallel_runner.journal.segments import SegmentWriter
 from parallel_runner.model.outcome import NO_OUTPUT, Extent, Output
@@ -34,6 +35,8 @@ class Stream:
         self._segment = segment
         self._big = False
         self._limit = 0
+        self.tee: Callable[[int, bytes], None] | None = None
+        """Told each piece with its offset, while somebody follows."""
         self.read_fd, self.write_fd = self._open()
         self._reset(0)
 
@@ -54,6 +57,13 @@ class Stream:
         self._extents: list[Extent] = []
         self.lost = False
         """Bytes within the limit could not be kept: the disk is full."""
+
+    def so_far(self) -> tuple[tuple[Extent, ...], list[tuple[int, bytes]]]:
+        """What is kept of the attempt in hand: its beginning in the segment, and (offset, bytes) of the rest."""
+        spilled = sum(extent.length for extent in self._extents)
+        tail = b"".join(self._tail)[-self._tail_limit :] if self._tail_limit else b""
+        pieces = [(spilled, bytes(self._head)), (self._size - len(tail), tail)]
+        return tuple(self._extents), [piece for piece in pieces if piece[1]]
 
     def begin(self, limit: int) -> None:
         """Ready for an attempt that may keep `limit` bytes."""
@@ -91,6 +101,8 @@ class Stream:
             return  # Over the user's quota of pipe pages: the small pipe works as well, only slower.
 
     def _feed(self, data: bytes) -> None:
+        if self.tee is not None:
+            self.tee(self._size, data)
         self._size += len(data)
         if self._head_left:
             part = data[: self._head_left]

@@ -99,6 +99,12 @@ WHERE o.attempt > ? AND o.attempt < ? AND o.final
   AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
 GROUP BY o.state;
 
+-- name: requeued_jobs: which jobs of a batch were opened again, and after which attempt
+SELECT job, after_attempt FROM requeues WHERE job > ? AND job < ?;
+
+-- name: data_version: changes with each commit of another process
+PRAGMA data_version;
+
 -- name: begin_requeue: where the jobs to open again are gathered; on disk, they may be many
 CREATE TEMP TABLE IF NOT EXISTS again (job INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 
