@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from parallel_runner.cli.names import BATCH
 from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
 from parallel_runner.cli.reading import reading
 from parallel_runner.errors import UsageError
@@ -26,7 +27,7 @@ def again_options(command: F) -> F:
         click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt."),
         click.option("-j", "--jobs", metavar="N", help="Jobs at once, as for `run`."),
-        click.argument("batch", required=False),
+        click.argument("batch", type=BATCH, required=False),
     ):
         command = option(command)
     return command

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from parallel_runner.cli.names import BATCH_OR_JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import line, reading
 from parallel_runner.errors import UsageError
@@ -22,7 +23,7 @@ from parallel_runner.runner.requests import ask_to_cancel
 
 
 @click.command()
-@click.argument("name", metavar="BATCH|JOB")
+@click.argument("name", metavar="BATCH|JOB", type=BATCH_OR_JOB)
 @home_option
 def command(name: str, home: str | None) -> None:
     """End a batch (b17: its runner starts nothing new; `resume` can go on with it), or one job of it (b17.3)."""

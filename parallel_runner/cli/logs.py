@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 import click
 
 from parallel_runner.cli.following_logs import follow_job
+from parallel_runner.cli.names import BATCH_OR_JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import put, reading, wait_a_little
 from parallel_runner.errors import StateError, UsageError
@@ -52,7 +53,7 @@ class Wanted(NamedTuple):
 
 
 @click.command()
-@click.argument("name", metavar="JOB|BATCH")
+@click.argument("name", metavar="JOB|BATCH", type=BATCH_OR_JOB)
 @click.option("--stdout", "only", flag_value="out", help="Only stdout.")
 @click.option("--stderr", "only", flag_value="err", help="Only stderr, to stdout.")
 @click.option("--head", type=click.IntRange(0), metavar="N", help="Only the first N lines of each stream.")

@@ -7,12 +7,15 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from parallel_runner import __version__
 from parallel_runner.errors import EXIT_INTERNAL, EXIT_USAGE, ParallelRunnerError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 VERBS: dict[str, str] = {
     "run": "Run a batch: lines on stdin, a template with arguments, or a batch file.",
@@ -24,6 +27,7 @@ VERBS: dict[str, str] = {
     "history": "List batches.",
     "results": "Print the attempts of a batch, as JSON lines.",
     "logs": "Print what a job wrote.",
+    "completions": "Print a completion script for bash, zsh or fish.",
     "prune": "Remove old history.",
     "config": "Show, explain or describe the configuration.",
     "deploy": "Make a home, check the machine, run a sample batch.",
@@ -61,10 +65,17 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest verb in the message."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             ctx.fail(f"no such verb: {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without importing one of them, and our own options."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(verb, help=told) for verb, told in VERBS.items() if verb.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of verbs, without importing one of them."""

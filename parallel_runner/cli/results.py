@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from parallel_runner.cli.names import BATCH, JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import reading, wait_a_little, write
 from parallel_runner.ids import batch_of, job_of
@@ -18,9 +19,9 @@ from parallel_runner.reports.records import describe, json_line, outcome_record
 
 
 @click.command()
-@click.argument("batch", required=False)
+@click.argument("batch", type=BATCH, required=False)
 @click.option("--failed", is_flag=True, help="Only attempts that did not succeed.")
-@click.option("--job", "jobs", metavar="JOB", multiple=True, help="Only attempts of this job. Can be repeated.")
+@click.option("--job", "jobs", metavar="JOB", type=JOB, multiple=True, help="Only this job. Can be repeated.")
 @click.option(
     "--state",
     "states",

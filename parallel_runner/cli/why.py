@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from parallel_runner.cli.names import JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import line, reading, write
 from parallel_runner.reports.finding import find_job
@@ -13,7 +14,7 @@ from parallel_runner.reports.telling import story_lines
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", type=JOB)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @home_option
 def command(job: str, as_json: bool, home: str | None) -> None:

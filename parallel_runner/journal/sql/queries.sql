@@ -159,6 +159,11 @@ SELECT id, terms, payload, name FROM jobs WHERE id = ?;
 -- name: job_by_name: a job by the name that its batch file gave it
 SELECT id FROM jobs WHERE id > ? AND id < ? AND name = ?;
 
+-- name: job_names: names that begin so; of the first jobs only, it is for somebody who waits for a word
+SELECT name FROM jobs
+WHERE id > ?1 AND id < min(?2, ?1 + 100000) AND name IS NOT NULL AND substr(name, 1, length(?3)) = ?3
+ORDER BY id LIMIT ?4;
+
 -- name: losses: how often a job's end is not known, or was its worker's, before an attempt
 SELECT count(*) FROM outcomes
 WHERE attempt >= ? AND attempt < ? AND failure IN ('worker_lost', 'unknown');
