@@ -47,7 +47,7 @@ class Group(NamedTuple):
 
 
 def group(found: Iterable[Failed], labels: Mapping[str, int]) -> list[Group]:
-    """At most MOST_GROUPS groups, the largest first.
+    """At most MOST_GROUPS groups, the largest first, and after them what was only counted.
 
     By signature where that makes few enough groups, else by program, else the smallest together.
 
@@ -62,13 +62,17 @@ def group(found: Iterable[Failed], labels: Mapping[str, int]) -> list[Group]:
     left = dict(labels)
     for row in rows:
         left[row.label if row.label in left else OTHER] -= 1
-    groups += [Group(label, "", count, ()) for label, count in left.items() if count > 0]
-    groups.sort(key=lambda one: (-one.size, one.attempts))
+    unseen = [Group(label, "", count, ()) for label, count in left.items() if count > 0]
+    groups = [*sorted(groups, key=_order), *sorted(unseen, key=_order)]
     if len(groups) <= MOST_GROUPS:
         return groups
     rest = groups[MOST_GROUPS - 1 :]
     attempts = tuple(sorted(attempt for one in rest for attempt in one.attempts)[:_NAMED])
     return [*groups[: MOST_GROUPS - 1], Group(OTHER, "", sum(one.size for one in rest), attempts)]
+
+
+def _order(one: Group) -> tuple[int, tuple[int, ...]]:
+    return -one.size, one.attempts
 
 
 def _grouped(rows: Sequence[Failed], *, full: bool) -> list[Group]:
@@ -88,7 +92,7 @@ def told(groups: Iterable[Group], hints: Mapping[int, str]) -> Iterator[str]:
     for place, one in enumerate(groups):
         names = ", ".join(job_name(job_of(attempt)) for attempt in one.attempts)
         more = one.size - len(one.attempts)
-        rest = (f"{names} and {more} more" if more else names) if names else f"{more} more"
+        rest = (f"{names} and {more} more" if more else names) if names else f"{more} more, not looked at"
         yield f"  {one.label}{f' ({one.work})' if one.work else ''}: {rest}"
         said = set()
         for attempt in one.attempts if place < _HINTED else ():

@@ -12,7 +12,7 @@ from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 
 NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED})
-KEPT = 5000
+KEPT = 20_000
 """Failures that are looked at when they are grouped by what was run."""
 OTHER = "other"
 _MOST_LABELS = 20
