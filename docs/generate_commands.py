@@ -36,8 +36,8 @@ class Described(NamedTuple):
     """With its parents', blanks between."""
     usage: str
     help: tuple[Paragraph, ...]
-    options: tuple[tuple[str, str], ...]
-    """(how it is written, what it does)."""
+    options: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    """By heading, in order: (how it is written, what it does)."""
     verbs: tuple[tuple[str, str], ...]
     """Its sub-commands: (name, what it does)."""
     children: tuple[Described, ...]
@@ -63,13 +63,25 @@ def described(command: click.Command, name: str) -> Described:
         name=name,
         usage=" ".join(parts),
         help=(*_paragraphs(command.help or ""), *_paragraphs(command.epilog or "")),
-        options=(*((_option(option), (option.help or "").strip()) for option in options), ("-h, --help", _HELP)),
+        options=tuple(_sections(options)),
         verbs=tuple((child.name.split()[-1], _first_sentence(child)) for child in children),
         children=tuple(children),
     )
 
 
-_HELP = "Show this, shortly, and end."
+OTHERS = "Others"
+"""What stands under no heading where there are any."""
+
+
+def _sections(options: list[click.Option]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Options under their headings (attribute `section`), those without one last, and `--help` among them."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for option in options:
+        told = (_option(option), (option.help or "").strip())
+        found.setdefault(getattr(option, "section", "").removesuffix(OTHERS), []).append(told)
+    others = [*found.pop("", []), ("-h, --help", "Show this, shortly, and end.")]
+    yield from ((name, tuple(rows)) for name, rows in found.items())
+    yield OTHERS if found else "", tuple(others)
 
 
 def _argument(argument: click.Argument) -> str:
@@ -184,8 +196,11 @@ def _man_help(one: Described) -> Iterator[str]:
 
 
 def _man_options(one: Described) -> Iterator[str]:
-    for written, told in one.options:
-        yield from (".TP", f"\\fB{_roff(written)}\\fR", _roff_line(told))
+    for name, options in one.options:
+        if name:
+            yield f".SS {_roff(name)}"
+        for written, told in options:
+            yield from (".TP", f"\\fB{_roff(written)}\\fR", _roff_line(told))
 
 
 def _roff(text: str) -> str:
@@ -231,9 +246,10 @@ def _section(one: Described, level: int, title: str) -> Iterator[str]:
     if one.verbs:
         yield "| verb | |\n|---|---|"
         yield "\n".join(f"| `{verb}` | {_cell(VERBS.get(verb, told))} |" for verb, told in one.verbs) + "\n"
-    yield "| option | |\n|---|---|"
-    options = [(written.replace("|", "\\|"), _cell(told)) for written, told in one.options]
-    yield "\n".join(f"| `{written}` | {told} |" for written, told in options) + "\n"
+    for name, options in one.options:
+        yield f"| {name.lower() or 'option'} | |\n|---|---|"
+        rows = [(written.replace("|", "\\|"), _cell(told)) for written, told in options]
+        yield "\n".join(f"| `{written}` | {told} |" for written, told in rows) + "\n"
 
 
 def _plain(text: str) -> str:

@@ -16,6 +16,7 @@ from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.reports.finding import find_batch
 from parallel_runner.runner.one_shot import View, cpus, most_instances, run_again
+from parallel_runner.runner.pacing import Conduct
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,7 +65,7 @@ def go_on(
     """Open what ended in one of `states`, and by one of `classes` if there are any, again, and run what is open."""
     jobs, as_json, quiet = view_of
     count = job_count(jobs, cpus(), most_instances(the_home(home)))
-    view = View(jobs=count, json=as_json, quiet=quiet)
+    view = View(conduct=Conduct(count), json=as_json, quiet=quiet)
 
     def prepare(journal: Journal) -> None:
         if wanted := list(states):

@@ -58,7 +58,8 @@ def explain(key: str, home: str | None) -> None:
 def schema(name: str | None) -> None:
     """Print a JSON Schema: of the settings, for editors, or of what the verb NAME prints as JSON.
 
-    NAME is attempt (`results`, `run --json` and `--results FILE.jsonl`), history, why, ps or settings.
+    NAME is attempt (`results`, `run --json`, `--results FILE.jsonl`), history, why, ps, results-json
+    (`--results FILE.json`) or settings.
     """
     if name in (None, SETTINGS):
         import msgspec

@@ -73,7 +73,8 @@ def _jobs(journal: Journal, incomplete: str) -> Iterator[CompletionItem]:
 def _jobs_of(journal: Journal, batch: int, rest: str) -> Iterator[CompletionItem]:
     """Jobs whose id in the batch file, or number, begins so."""
     bounds = job_id(batch, 0), job_id(batch, MAX_SEQ)
-    for (name,) in journal.read("job_names", (*bounds, rest, _MOST)):
+    wanted = {"after": bounds[0], "end": bounds[1], "beginning": rest, "most": _MOST}
+    for (name,) in journal.read("job_names", wanted):
         yield CompletionItem(f"{batch_name(batch)}.{name}")
     last = journal.read("last_job", bounds)[0][0]
     for number in numbers_from(rest, seq_of(last) if last else 0):

@@ -6,12 +6,14 @@ import re
 
 import click
 
+from parallel_runner.cli.run_options import WithSections
+
 _BATCH = re.compile(r"b\d+\Z")
 LATEST = "latest"
 FLAG = "--resume"
 
 
-class WithResume(click.Command):
+class WithResume(WithSections):
     """A command that takes `--resume`, with or without a batch's name after it."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -2,147 +2,170 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import shlex
-import sys
-from collections.abc import Iterable, Sequence
+import re
 
 import click
 import msgspec
 
-from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
-from parallel_runner.cli.resume_option import FLAG, LATEST, WithResume
+from parallel_runner.cli.dry_run import print_commands
+from parallel_runner.cli.options import current_directory, job_count, the_home
+from parallel_runner.cli.resume_option import LATEST, WithResume
+from parallel_runner.cli.run_inputs import new_batch
+from parallel_runner.cli.run_options import RunOptions, gathered, run_options
 from parallel_runner.errors import UsageError
-from parallel_runner.ids import parse_name
-from parallel_runner.model.batch import BatchHeader
-from parallel_runner.model.job import JobSpec, terms_digest
+from parallel_runner.ids import MAX_ATTEMPTS, parse_name
+from parallel_runner.model.lifecycle import State
 from parallel_runner.model.terms import Terms
 from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, most_instances, run_new, run_resumed
-from parallel_runner.settings.units import parse_size
-from parallel_runner.workflows.template import SpecMaker
+from parallel_runner.runner.pacing import Conduct, WidthFile
+from parallel_runner.scheduler.gates import Gates, parse_delay
+from parallel_runner.scheduler.halting import parse_halt
+from parallel_runner.settings.home import Home
+from parallel_runner.settings.units import duration_of, parse_size
+
+_FAILED = (State.FAILED, State.TIMED_OUT, State.CANCELLED, State.QUARANTINED, State.REJECTED)
 
 
-@click.command(cls=WithResume, context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.command(
+    cls=WithResume, context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+)
 @click.argument("template", nargs=-1, type=click.UNPROCESSED)
-@click.option(
-    "-j", "--jobs", metavar="N", help="Jobs at once: N, +N, -N, N%, 0 = as many as allowed. Default: CPUs."
-)
-@click.option("-k", "--keep-order", is_flag=True, help="Print outputs in the order of the input.")
-@click.option("-0", "--null", is_flag=True, help="Input is separated by NUL, not by newline.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds after which a job is ended, with all it started.")
-@click.option("--retries", type=click.IntRange(0, 200), default=0, metavar="N", help="Attempts after a failed one.")
-@click.option("--max-output", metavar="SIZE", help="Bytes kept of each stream of a job: 10M by default.")
-@click.option("--memory", metavar="SIZE", help="Memory of a job's whole process tree; over it, the job is ended.")
-@click.option("--leftovers", type=click.Choice(["term", "keep", "kill"]), help="What outlives a job.")
-@click.option("--shell", type=click.Choice(["bash", "sh"]), default="bash", help="Who reads the command lines.")
-@click.option("--nice", type=click.IntRange(-20, 19), help="Niceness of the jobs.")
-@click.option("--results", metavar="PATH", help="Also write results: DIR/SEQ/{stdout,stderr}, or FILE.jsonl.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well.")
-@click.option(
-    FLAG, metavar="[BATCH]", help="The input is given again: run only what has not ended. BATCH: which, as b17."
-)
-@click.option("-f", "--file", "batch_file", metavar="FILE", help="Run a batch file (YAML, JSON or JSONL).")
-@home_option
-def command(
-    template: tuple[str, ...],
-    jobs: str | None,
-    keep_order: bool,
-    null: bool,
-    timeout: float | None,
-    retries: int,
-    max_output: str | None,
-    memory: str | None,
-    leftovers: str | None,
-    shell: str,
-    nice: int | None,
-    results: str | None,
-    as_json: bool,
-    quiet: bool,
-    resume: str | None,
-    batch_file: str | None,
-    home: str | None,
-) -> int:
+@run_options
+@click.pass_context
+def command(ctx: click.Context, /, **_: object) -> int:
     """Run a batch.
 
     \b
     parallel-runner run < commands.txt              each line is a command
     parallel-runner run gzip -9 ::: *.log           a template and its arguments
     find . -print0 | parallel-runner run -0 md5sum  a template, arguments on stdin
+    parallel-runner run echo {1} {2} ::: a b ::: 1 2    all combinations
+    parallel-runner run -f nightly.yaml             a batch file
     parallel-runner run --resume b17 < commands.txt b17's input again: what has ended is not run again
     """
-    from parallel_runner.runner.results import open_results
-
-    view = View(
-        jobs=job_count(jobs, cpus(), most_instances(the_home(home))),
-        keep_order=keep_order,
-        json=as_json,
-        quiet=quiet,
-        watchers=tuple(open_results(results)) if results else (),
-    )
-    base = base_terms(the_home(home))
-    if batch_file is not None:
-        if template:
+    options = gathered(ctx.params)
+    home = the_home(options.home)
+    base = base_terms(home)
+    view = _view(options, home)
+    if options.batch_file is not None:
+        if options.template:
             raise UsageError("give a batch file or a template, not both")
-        if resume is not None:
+        if options.resume is not None or options.resume_failed:
             raise UsageError("--resume is for input; a batch file is all in the journal: parallel-runner resume")
-        return run_new(the_home(home), _from_file(batch_file, base), view)
-    if timeout is not None and timeout <= 0:
-        raise UsageError(f"--timeout {timeout:g}: must be more than 0 seconds")
+        return run_new(home, _from_file(options.batch_file, base), view)
+    if options.quote and not options.template:
+        raise UsageError("--quote is about the words of a template; there is none")
+    new = new_batch(options, _terms(options, base), view.conduct.want)
+    if options.dry_run:
+        return print_commands(new, view.conduct.want)
+    if options.resume is None and not options.resume_failed:
+        return run_new(home, new, view)
+    return run_resumed(home, new, _wanted(options), view, _FAILED if options.resume_failed else ())
+
+
+def _wanted(options: RunOptions) -> int | None:
+    """The batch that `--resume` names."""
+    if options.resume in (None, LATEST):
+        return None
+    named = parse_name(options.resume or "")
+    if named is None or named[1] is not None:
+        raise UsageError(
+            f"--resume {options.resume}: no batch is called so; they are called b1, b2, …: see `history`"
+        )
+    return named[0]
+
+
+def _view(options: RunOptions, home: Home) -> View:
+    if sum((options.line_buffer, options.ungroup, options.group)) > 1:
+        raise UsageError("give one of --group, --line-buffer and --ungroup")
+    live = "lines" if options.line_buffer else "bytes" if options.ungroup else ""
+    return View(
+        conduct=_conduct(options, home),
+        keep_order=options.keep_order and not options.ungroup,
+        live="" if options.as_json else live,
+        json=options.as_json,
+        quiet=options.quiet,
+        verbose=options.verbose,
+        meter="bar" if options.bar else "lines" if options.eta or options.progress else "",
+    )
+
+
+def _conduct(options: RunOptions, home: Home) -> Conduct:
+    most, width = most_instances(home), None
+    text = options.jobs
+    if text is not None and not re.fullmatch(r"[+-]?\d+%?", text) and os.path.isfile(text):
+        path = text
+        width = WidthFile(path, lambda said: job_count(said, cpus(), most))
+        text = str(width() or job_count(None, cpus(), most))
+    delay, adaptive = parse_delay(options.delay) if options.delay else (0.0, False)
+    return Conduct(
+        want=job_count(text, cpus(), most),
+        width=width,
+        gates=Gates(delay, adaptive, _load(options.load), _bytes("--memfree", options.memfree)),
+        halt=parse_halt(options.halt) if options.halt else None,
+        timeout_percent=_timeout(options.timeout)[1],
+        show_commands=options.verbose_command,
+    )
+
+
+def _load(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", text)
+    if match is None:
+        raise UsageError(f"--load {text}: give a number of processes, or N% of the CPUs")
+    return max(1.0, cpus() * float(match[1]) / 100) if match[2] else float(match[1])
+
+
+def _bytes(name: str, text: str | None) -> int | None:
+    return parse_size(text, name) if text else None
+
+
+def _timeout(text: str | None) -> tuple[float | None, float | None]:
+    """(seconds, percent of the median); one of them at the most."""
+    if text is None:
+        return None, None
+    if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", text):
+        if not float(match[1]):
+            raise UsageError("--timeout 0%: must be more than 0")
+        return None, float(match[1])
+    seconds = duration_of(text)
+    if seconds is None:
+        raise UsageError(f"--timeout {text}: give seconds, a time like 1m30s, or N% of the median")
+    if not seconds:
+        raise UsageError(f"--timeout {text}: must be more than 0 seconds")
+    return seconds, None
+
+
+def _terms(options: RunOptions, base: Terms) -> Terms:
     limits = msgspec.structs.replace(
         base.limits,
-        timeout=timeout,
-        max_output=parse_size(max_output, "--max-output") if max_output else base.limits.max_output,
-        memory=parse_size(memory, "--memory") if memory else None,
+        timeout=_timeout(options.timeout)[0],
+        max_output=_bytes("--max-output", options.max_output) or base.limits.max_output,
+        memory=_bytes("--memory", options.memory),
     )
-    terms = msgspec.structs.replace(
+    return msgspec.structs.replace(
         base,
-        cwd=current_directory(),
+        cwd=_directory(options),
         limits=limits,
-        retry=msgspec.structs.replace(base.retry, max=retries),
-        leftovers=leftovers or base.leftovers,
-        nice=nice,
+        retry=msgspec.structs.replace(base.retry, max=(options.retries or MAX_ATTEMPTS) - 1),
+        leftovers=options.leftovers or base.leftovers,
+        nice=options.nice,
     )
-    if resume is None:
-        return run_new(the_home(home), _from_arguments(template, terms, shell, null, results or ""), view)
-    named = None if resume == LATEST else parse_name(resume)
-    if resume != LATEST and (named is None or named[1] is not None):
-        raise UsageError(f"--resume {resume}: no batch is called so; they are called b1, b2, …: see `history`")
-    new = _from_arguments(template, terms, shell, null, results or "")
-    return run_resumed(the_home(home), new, named[0] if named else None, view)
 
 
-def _from_arguments(template: Sequence[str], terms: Terms, shell: str, null: bool, results: str) -> NewBatch:
-    words, sources = _split(template)
-    maker = SpecMaker(words, max(1, len(sources)), shell, terms_digest(terms))
-    header = BatchHeader(
-        cwd=terms.cwd, identity=b"\0".join([shell.encode(), *words]), results=results, terms=(terms,)
-    )
-    told = shlex.join(["parallel-runner", *sys.argv[1:]])[:2000].encode("utf-8", "backslashreplace").decode()
-    if sources:
-        return NewBatch(header=header, command=told, jobs=_product(maker, sources))
-    if os.isatty(0):
-        print("parallel-runner: reading from the terminal; end with Ctrl-D", file=sys.stderr)  # noqa: T201
-    separator = b"\0" if null else b"\n"
-    return NewBatch(header=header, command=told, source=(0, separator), make=maker.records)
-
-
-def _split(template: Sequence[str]) -> tuple[list[bytes], list[list[bytes]]]:
-    """The template's words, and the lists of arguments after each `:::`."""
-    parts: list[list[bytes]] = [[]]
-    for word in template:
-        if word == ":::":
-            parts.append([])
-        else:
-            parts[-1].append(os.fsencode(word))
-    return parts[0], parts[1:]
-
-
-def _product(maker: SpecMaker, sources: Sequence[Sequence[bytes]]) -> Iterable[JobSpec]:
-    values = itertools.product(*sources)
-    while chunk := list(itertools.islice(values, 1000)):
-        yield from maker.jobs(chunk)
+def _directory(options: RunOptions) -> bytes:
+    here = current_directory()
+    if options.workdir is None:
+        return here
+    path = os.path.join(here, os.fsencode(options.workdir))
+    try:
+        if not options.dry_run:
+            os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--workdir {options.workdir}: {error.strerror}") from error
+    return os.path.normpath(path)
 
 
 def _from_file(path: str, base: Terms) -> NewBatch:

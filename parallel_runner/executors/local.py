@@ -25,6 +25,7 @@ from parallel_runner.model.events import (
     WorkerLost,
     WorkerRetired,
     WorkerStarted,
+    Wrote,
 )
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
@@ -117,12 +118,13 @@ class LocalExecutor:
                 handle.tell(frames.End(mine, state, force))
 
     def resize(self, pool: str, size: int) -> None:
-        """Want `size` workers: start at once what is missing; idle ones above it go, the youngest first."""
+        """Want `size` workers: start at once what is missing; above it idle ones go first, then the youngest."""
         self._sizes[pool] = size
         self._fill(pool)
-        surplus = len(self._of(pool)) - size
-        idle = [handle for handle in reversed(self._of(pool)) if handle.is_idle]
-        for handle in idle[: max(0, surplus)]:
+        surplus = max(0, len(self._of(pool)) - size)
+        # The idle ones first; the others end what they have in hand and give the rest back.
+        youngest_first = self._of(pool)[::-1]
+        for handle in sorted(youngest_first, key=lambda handle: not handle.is_idle)[:surplus]:
             self._drain(handle)
 
     def collect(self) -> Sequence[Event]:
@@ -159,6 +161,11 @@ class LocalExecutor:
         self._run_until(lambda: not self._live and not self._sweeping, _SWEEP_PATIENCE)
         self._orphans.sweep(self._worker_pids())
         kernel.set_subreaper(on=self._was_subreaper)
+
+    def slot_of(self, worker: str) -> int:
+        """The number of a worker in its pool, from 1; 0 when nothing is known of it any more."""
+        handle = self._live.get(worker) or self._dead.get(worker)
+        return handle.post.slot if handle is not None else 0
 
     # -- what the owner may also ask
 
@@ -239,6 +246,8 @@ class LocalExecutor:
             for attempt in told.attempts:
                 handle.held.pop(attempt, None)
             self._events.append(Released(handle.token, told.attempts))
+        elif isinstance(told, frames.Wrote):
+            self._events.append(Wrote(told.attempt, told.which, told.extent))
         elif isinstance(told, frames.Hello):
             handle.ready = True
             self._start_failures = 0

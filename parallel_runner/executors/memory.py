@@ -107,6 +107,12 @@ class MemoryExecutor:
         """Forget committed outcomes."""
         self.unacknowledged.difference_update(outcome.attempt for outcome in outcomes)
 
+    def slot_of(self, worker: str) -> int:
+        """The number of a worker among those of its pool."""
+        one = self._workers.get(worker)
+        mine = [other for other in self._workers.values() if one is not None and other.pool == one.pool]
+        return mine.index(one) + 1 if one is not None else 0
+
     def snapshot(self) -> ExecutorSnapshot:
         """Sizes and loads."""
         pools = []

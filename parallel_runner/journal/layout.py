@@ -28,6 +28,11 @@ class StateLayout:
         return f"{self.root}/environments"
 
     @property
+    def inputs(self) -> str:
+        """One file per running batch whose jobs read pieces of a stream (0600, removed at the batch's end)."""
+        return f"{self.root}/inputs"
+
+    @property
     def ballast(self) -> str:
         """A file that is given up when the disk is full, so that ends can still be recorded."""
         return f"{self.root}/ballast"
@@ -60,7 +65,7 @@ class StateLayout:
 
     def create(self) -> None:
         """Make the directories, for this user only."""
-        for path in (self.root, self.outputs, self.environments, self.requests):
+        for path in (self.root, self.outputs, self.environments, self.inputs, self.requests):
             os.makedirs(path, mode=0o700, exist_ok=True)
         for name in ("owners", "workers", "spool"):
             os.makedirs(f"{self.root}/{name}", mode=0o700, exist_ok=True)

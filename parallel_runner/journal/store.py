@@ -187,6 +187,10 @@ class Journal:
         """Unfinished batches of the same template in the same directory, the last first."""
         return [batch_from(row) for row in self.read("find_batches", (cwd, identity))]
 
+    def with_results(self, cwd: bytes, identity: bytes) -> list[BatchRow]:
+        """Batches of a template in a directory whose results are also written elsewhere, the last first."""
+        return [batch_from(row) for row in self.read("batches_with_results", (cwd, identity))]
+
     def pending_jobs(self, batch: int, after_seq: int, limit: int) -> list[Job]:
         """Jobs that have no final outcome, in order, from the one after `after_seq`."""
         rows = self.read("pending_jobs", (job_id(batch, after_seq), job_id(batch + 1, 0), limit))

@@ -10,6 +10,37 @@ from parallel_runner.model.job import JobSpec
 from parallel_runner.model.terms import Terms
 
 
+class Presentation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a batch's results are shown and written besides; kept, so that who goes on with it goes on with that."""
+
+    joblog: str = ""
+    """Absolute path of GNU parallel's log; `+` in front: it is gone on with."""
+    results: str = ""
+    """Absolute directory or file that results are also written to."""
+    tag: bytes | None = None
+    """What each line of output stands behind; has placeholders."""
+    names: tuple[bytes, ...] = ()
+    """Of the columns."""
+    plus: bool = False
+    all_values: bytes = b"{}"
+
+    def packed(self) -> str:
+        """As the journal keeps it; empty when nothing is said."""
+        return "" if self == _NOTHING else _encode(self).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> Presentation:
+        """From what the journal keeps; a bare path is one of results, from before there was more to say."""
+        if not text.startswith("{"):
+            return cls(results=text)
+        return _decode(text)
+
+
+_NOTHING = Presentation()
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Presentation).decode
+
+
 class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a batch before its jobs are read."""
 
@@ -18,7 +49,7 @@ class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):
     identity: bytes = b""
     """What `--resume` without an id looks for: the command template, or the batch file's path."""
     results: str = ""
-    """Directory or file that results are also written to; part of how `--resume` finds its batch."""
+    """A packed Presentation; part of how `--resume` finds its batch."""
     terms: tuple[Terms, ...] = ()
 
 

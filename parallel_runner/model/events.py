@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import Extent, Outcome
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -14,6 +14,15 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag=True):
     worker: str
     at: float
     """Seconds since the epoch."""
+
+
+class Wrote(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A running attempt wrote something; only told where the terms ask for it."""
+
+    attempt: int
+    which: int
+    """0: stdout, 1: stderr."""
+    extent: Extent
 
 
 class Finished(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -56,4 +65,4 @@ class WorkerRetired(msgspec.Struct, frozen=True, array_like=True, tag=True):
     reason: str
 
 
-Event = Started | Finished | Released | WorkerStarted | WorkerLost | WorkerRetired
+Event = Started | Wrote | Finished | Released | WorkerStarted | WorkerLost | WorkerRetired

@@ -33,6 +33,8 @@ class Output(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 NO_OUTPUT = Output()
+NOT_KEPT = "output not kept: no space left on the state's file system"
+"""Stands in the detail of an attempt whose output could not be written down."""
 
 
 class Usage(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):

@@ -74,6 +74,10 @@ class Executor(Protocol):
         """These outcomes are committed."""
         ...
 
+    def slot_of(self, worker: str) -> int:
+        """The number of a worker in its pool, from 1; 0 when nothing is known of it any more."""
+        ...
+
     def snapshot(self) -> ExecutorSnapshot:
         """Sizes and loads of the pools."""
         ...
@@ -90,6 +94,8 @@ class Spawn(msgspec.Struct, frozen=True):
     argv: Sequence[bytes]
     fallback: Sequence[bytes] = ()
     """argv for bash, which runs, or complains about, what the kernel would not execute."""
+    stdin: tuple[str, int, int] | None = None
+    """A piece of a file that is its stdin: path, offset, bytes."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -119,6 +125,8 @@ class JobContext(msgspec.Struct, frozen=True):
     """The whole environment the job will have."""
     batch: int
     attempt: int
+    inputs: str = ""
+    """Directory of the files that pieces of streams are in."""
 
 
 @runtime_checkable

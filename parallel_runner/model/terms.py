@@ -68,6 +68,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     on_unknown: str = ""
     """rerun | hold for an attempt of which nobody knows the end; empty: by idempotence."""
     nice: int | None = None
+    live: bool = False
+    """What the job writes is told while it runs."""
     stop_on_loss: bool = False
     """True: a worker whose supervisor is lost ends the job instead of finishing it."""
 

@@ -37,6 +37,7 @@ class Stream:
         self._limit = 0
         self.tee: Callable[[int, bytes], None] | None = None
         """Told each piece with its offset, while somebody follows."""
+        self._told: Callable[[Extent], None] | None = None
         self.read_fd, self.write_fd = self._open()
         self._reset(0)
 
@@ -48,6 +49,7 @@ class Stream:
 
     def _reset(self, limit: int) -> None:
         self._limit = limit
+        self._ended = False
         self._size = 0
         self._head = bytearray()
         self._head_left = limit - limit // 2
@@ -65,8 +67,9 @@ class Stream:
         pieces = [(spilled, bytes(self._head)), (self._size - len(tail), tail)]
         return tuple(self._extents), [piece for piece in pieces if piece[1]]
 
-    def begin(self, limit: int) -> None:
-        """Ready for an attempt that may keep `limit` bytes."""
+    def begin(self, limit: int, told: Callable[[Extent], None] | None = None) -> None:
+        """Ready for an attempt that may keep `limit` bytes; `told` hears at once of each piece that is kept."""
+        self._told = told
         if self._size or self.lost or limit != self._limit:
             self._reset(limit)
 
@@ -108,7 +111,7 @@ class Stream:
             part = data[: self._head_left]
             self._head += part
             self._head_left -= len(part)
-            if len(self._head) >= SPILL:
+            if len(self._head) >= SPILL or self._told is not None:
                 self._spill(self._head)
                 self._head = bytearray()
             data = data[len(part) :]
@@ -127,6 +130,8 @@ class Stream:
         except OSError:
             self.lost = True
             return
+        if self._told is not None and not self._ended:
+            self._told(extent)
         last = self._extents[-1] if self._extents else None
         if last and last.segment == extent.segment and last.offset + last.length == extent.offset:
             self._extents[-1] = Extent(last.segment, last.offset, last.length + extent.length)
@@ -137,6 +142,7 @@ class Stream:
         """What is kept of the attempt that ended."""
         if not self._size:
             return NO_OUTPUT
+        self._ended = True
         tail = b"".join(self._tail)
         if len(tail) > self._tail_limit:
             tail = tail[len(tail) - self._tail_limit :]

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome, Usage
+from parallel_runner.model.outcome import NOT_KEPT, Extent, Outcome, Usage
 from parallel_runner.model.ports import Call, Lease, Refusal, Spawn
 from parallel_runner.model.terms import Terms
 from parallel_runner.pools import kernel, launch
@@ -49,6 +49,10 @@ class Surroundings(Protocol):
 
     def tick(self, now: float) -> float:
         """Do what is due; returns when (monotonic seconds) to be called again."""
+        ...
+
+    def wrote(self, which: int, extent: Extent) -> None:
+        """The attempt in hand wrote something to stdout (0) or stderr (1)."""
         ...
 
 
@@ -130,7 +134,7 @@ class Execution:
         )
         out, err = self._out.finish(), self._err.finish()
         if self._out.lost or self._err.lost:
-            details.append("output not kept: no space left on the state's file system")
+            details.append(NOT_KEPT)
         if self._ending and self._ending.detail:
             details.insert(0, self._ending.detail)
         if self.kept or self.escaped:
@@ -152,8 +156,12 @@ class Execution:
         )
 
     def _begin(self, terms: Terms) -> None:
-        self._out.begin(terms.limits.max_output)
-        self._err.begin(terms.limits.max_output)
+        if terms.live:
+            self._out.begin(terms.limits.max_output, lambda extent: self._surroundings.wrote(0, extent))
+            self._err.begin(terms.limits.max_output, lambda extent: self._surroundings.wrote(1, extent))
+        else:
+            self._out.begin(terms.limits.max_output)
+            self._err.begin(terms.limits.max_output)
         self._tree.begin()
         self._containment = "subreaper"
         self._ending = self._kill_at = None
@@ -161,6 +169,8 @@ class Execution:
 
     def _start(self, terms: Terms, what: Spawn | Call, env: Mapping[bytes, bytes], lease: Lease) -> None:
         stdin = launch.memory_file(terms.stdin) if terms.stdin is not None else None
+        if isinstance(what, Spawn) and what.stdin is not None:
+            stdin = launch.piece_of_file(*what.stdin)
         try:
             if terms is not self._terms:
                 self._terms, self._limited = terms, launch.needs_limits(terms)

@@ -11,6 +11,7 @@ import struct
 import msgspec
 
 from parallel_runner.model.lifecycle import State
+from parallel_runner.model.outcome import Extent
 from parallel_runner.model.ports import Lease
 from parallel_runner.model.terms import Terms
 
@@ -86,8 +87,17 @@ class Retiring(msgspec.Struct, frozen=True, array_like=True, tag="r"):
     """Processes of its last job live on, as asked, and are not to be taken for orphans."""
 
 
+class Wrote(msgspec.Struct, frozen=True, array_like=True, tag="w"):
+    """A running attempt wrote something that is to be printed while it runs."""
+
+    attempt: int
+    which: int
+    """0: stdout, 1: stderr."""
+    extent: Extent
+
+
 Downward = UseTerms | Assign | Acknowledge | TakeBack | End | Stop
-Upward = Hello | GaveUp | Beat | Retiring
+Upward = Hello | GaveUp | Beat | Retiring | Wrote
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_downward = msgspec.msgpack.Decoder(Downward).decode

@@ -69,7 +69,7 @@ def with_nice(launch: Spawn, nice: int | None) -> Spawn:
     if nice is None:
         return launch
     argv = (b"nice", b"-n", str(nice).encode(), launch.executable, *launch.argv[1:])
-    return Spawn(_NICE, argv)
+    return Spawn(_NICE, argv, stdin=launch.stdin)
 
 
 def fork_call(
@@ -175,6 +175,30 @@ def memory_file(data: bytes) -> int:
     while view:
         view = view[os.write(fd, view) :]
     os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def piece_of_file(path: str, offset: int, length: int) -> int:
+    """A descriptor that reads a piece of a file, for a job's stdin.
+
+    Raises:
+        OSError: the file is gone, or ends before the piece does.
+    """
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
+        while length:
+            copied = os.sendfile(fd, source, offset, length)
+            if not copied:
+                raise OSError(errno.EIO, "the piece of the stream that it reads is not there any more", path)
+            offset += copied
+            length -= copied
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
+    finally:
+        os.close(source)
     return fd
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from parallel_runner.journal.layout import StateLayout
 from parallel_runner.model.ports import JobContext, Launch, Lease, Tool
 from parallel_runner.model.terms import Terms
 from parallel_runner.tools import registry
@@ -24,28 +25,32 @@ class Plan:
     decoder: msgspec.msgpack.Decoder[msgspec.Struct]
     env: dict[bytes, bytes]
     """The whole environment but for what tells attempts apart; changed in place for each."""
+    inputs: str
+    """Directory of the files that pieces of streams are in."""
 
     def prepare(self, lease: Lease, mark: bytes) -> Launch:
         """How to start this attempt."""
         self.env[MARK] = mark
         self.env[b"PARALLEL_SEQ"] = b"%d" % (lease.attempt >> 8 & 0xFFFFFFFF)
         payload = self.decoder.decode(lease.payload)
-        return self.tool.prepare(payload, JobContext(self.terms.cwd, self.env, lease.batch, lease.attempt))
+        return self.tool.prepare(
+            payload, JobContext(self.terms.cwd, self.env, lease.batch, lease.attempt, self.inputs)
+        )
 
 
-def make_plan(terms: Terms, environments: str, slot: int) -> Plan:
+def make_plan(terms: Terms, layout: StateLayout, slot: int) -> Plan:
     """Make terms ready for use.
 
     Args:
         terms: what to make ready.
-        environments: directory of environment files.
+        layout: where environments and inputs stand.
         slot: number of the worker in its pool, from 1.
     """
     tool = registry.get(terms.tool)
-    env = read_environment(f"{environments}/{terms.environment}") if terms.environment else dict(os.environb)
+    env = read_environment(f"{layout.environments}/{terms.environment}") if terms.environment else dict(os.environb)
     env.update(terms.env or ())
     env[b"PARALLEL_JOBSLOT"] = b"%d" % slot
-    return Plan(terms, tool, msgspec.msgpack.Decoder(tool.payload_type), env)
+    return Plan(terms, tool, msgspec.msgpack.Decoder(tool.payload_type), env, layout.inputs)
 
 
 def read_environment(path: str) -> dict[bytes, bytes]:

@@ -23,7 +23,7 @@ from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.spool import Began, Ended, Freed, SpoolWriter, pack
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import Extent, Outcome
 from parallel_runner.model.ports import Lease, Refusal
 from parallel_runner.pools import frames
 from parallel_runner.pools.capture import Stream
@@ -152,7 +152,7 @@ class Worker:
         key = (lease.batch, lease.terms)
         plan = self._plans.get(key)
         if plan is None:
-            plan = make_plan(self._terms[key].terms, self._layout.environments, self._slot)
+            plan = make_plan(self._terms[key].terms, self._layout, self._slot)
             plan.tool.preload()
             self._plans[key] = plan
         return plan
@@ -189,6 +189,10 @@ class Worker:
             self._channel.flush()
             return now + FLUSH_INTERVAL
         return min(self._began_due, self._ended_due, self._beat_at)
+
+    def wrote(self, which: int, extent: Extent) -> None:
+        """Tell what the attempt in hand wrote; it stands in the segment already."""
+        self._send(frames.Wrote(self._current, which, extent))
 
     def _intake(self) -> None:
         for _, body in self._channel.receive():

@@ -10,7 +10,7 @@ from parallel_runner.ids import batch_of, job_name, job_of
 from parallel_runner.journal.rows import outcome_from
 from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.store import Journal
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import NOT_KEPT, Outcome
 from parallel_runner.reports.plain import first_line, one_line
 from parallel_runner.reports.summary import OTHER, Failures, label_of
 from parallel_runner.tools.signatures import signature_of
@@ -108,7 +108,10 @@ def failure_lines(journal: Journal, batch: int, failures: Failures) -> tuple[lis
     groups = group(found, failures.labels)
     hints = {attempt: _hint(journal, attempt) for one in groups[:_HINTED] for attempt in one.attempts}
     classes = [row.failure for row in found if row.failure not in ("", "unknown")]
-    return list(told(groups, hints)), sorted(dict.fromkeys(classes), key=lambda one: -classes.count(one))
+    lines = list(told(groups, hints))
+    if failures.unkept:
+        lines.append(f"  {NOT_KEPT}: {failures.unkept} jobs")
+    return lines, sorted(dict.fromkeys(classes), key=lambda one: -classes.count(one))
 
 
 def _look(journal: Journal, batch: int, attempts: Sequence[int]) -> Iterator[Failed]:

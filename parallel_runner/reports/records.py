@@ -69,6 +69,23 @@ class AttemptRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="at
     stderr_unreadable: Annotated[str | UnsetType, Meta(description="Why the output cannot be read.")] = UNSET
 
 
+class ParallelRecord(Record, kw_only=True, frozen=True, rename="pascal"):
+    """A job as GNU parallel's `--results FILE.json` has it."""
+
+    seq: int
+    host: str
+    starttime: float
+    job_runtime: Seconds
+    send: int
+    receive: Bytes
+    exitval: int
+    signal: int
+    command: str
+    v: Annotated[tuple[str, ...], Meta(description="The job's values.")]
+    stdout: str
+    stderr: str
+
+
 def text_of(data: bytes) -> tuple[str, str | UnsetType]:
     """Bytes as text, and as base64 when the text does not say them all."""
     try:

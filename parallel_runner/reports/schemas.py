@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from parallel_runner.reports.history import BatchRecord
-from parallel_runner.reports.records import AttemptRecord, Record
+from parallel_runner.reports.records import AttemptRecord, ParallelRecord, Record
 from parallel_runner.reports.story import StoryRecord
 from parallel_runner.reports.workers import WorkerRecord
 
@@ -16,8 +16,9 @@ RECORDS: dict[str, type[Record]] = {
     "history": BatchRecord,
     "why": StoryRecord,
     "ps": WorkerRecord,
+    "results-json": ParallelRecord,
 }
-"""By the name that `config schema` knows them by; each describes one line."""
+"""By the name that `config schema` knows them by; each describes one line. The last: `--results FILE.json`."""
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from parallel_runner.errors import EXIT_MAX_FAILED, EXIT_MORE_FAILED, EXIT_OK
 from parallel_runner.ids import batch_name
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import NOT_KEPT, Outcome
 
 NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED})
 KEPT = 20_000
@@ -49,9 +49,17 @@ class Failures:
         """How many of each class."""
         self.attempts = array("q")
         """The attempts to be looked at."""
+        self.unkept = 0
+        """Jobs that ended without all of their output being kept, for want of space."""
+
+    def note(self, outcome: Outcome) -> None:
+        """A job ended."""
+        self.unkept += NOT_KEPT in outcome.detail
+        if not outcome.succeeded:
+            self.add(outcome)
 
     def add(self, outcome: Outcome) -> None:
-        """One more."""
+        """One more failure."""
         self.count += 1
         label = label_of(outcome)
         if label not in self.labels and len(self.labels) >= _MOST_LABELS:

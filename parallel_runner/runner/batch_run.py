@@ -14,26 +14,28 @@ from typing import NamedTuple
 import msgspec
 
 from parallel_runner.errors import DiskFullError, JournalBusyError, StateError
-from parallel_runner.ids import batch_name, batch_of, job_name, job_of, number_of
-from parallel_runner.model.events import Finished, Released, WorkerLost, WorkerRetired
+from parallel_runner.ids import batch_name, batch_of, job_name, job_of, number_of, seq_of
+from parallel_runner.model.events import Finished, Released, Started, WorkerLost, WorkerRetired, Wrote
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import Outcome, shell_status
 from parallel_runner.model.ports import Executor
 from parallel_runner.model.retry import decide
 from parallel_runner.model.terms import Terms
 from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.feeds import Feed, JournalFeed
 from parallel_runner.runner.leasing import Leasing
+from parallel_runner.runner.pacing import Conduct, Pacing
 from parallel_runner.runner.printing import HIGH_WATER, Printer
 from parallel_runner.runner.progress import Counts, Progress
-from parallel_runner.runner.recording import Recorder
+from parallel_runner.runner.recording import Recorder, Told
 from parallel_runner.runner.requests import take_requests
 from parallel_runner.runner.room import Room
 from parallel_runner.runner.session import Session, instance_budget, is_read_only
 from parallel_runner.runner.signals import Signals
 from parallel_runner.runner.slots import Slots
 from parallel_runner.runner.writing import Sink
+from parallel_runner.scheduler.halting import Halt, Tally, exit_code, reached
 from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
 
@@ -53,6 +55,8 @@ class Ended(NamedTuple):
     """Why it could not go on, if it could not."""
     failures: Failures
     """What went wrong, for the summary."""
+    halted: int | None = None
+    """The exit code that `--halt` asked for, when its limit was reached."""
 
 
 class Audience(NamedTuple):
@@ -61,17 +65,19 @@ class Audience(NamedTuple):
     printer: Printer
     sinks: Sequence[Sink]
     progress: Progress
-    outcome: Callable[[Outcome, bool], None]
-    """A committed outcome, and whether it is final."""
+    attempt: Callable[[Told], None]
+    """Hears of each committed end of an attempt."""
     say: Callable[[str], None]
     """A line for people."""
+    command: Callable[[Job, int], bytes] | None = None
+    """What is printed on stderr when a job starts in a slot."""
 
 
 class BatchRun:
     """One batch in hand."""
 
     def __init__(
-        self, session: Session, batch: int, terms: Sequence[Terms], feed: Feed, audience: Audience, want: int
+        self, session: Session, batch: int, terms: Sequence[Terms], feed: Feed, audience: Audience, conduct: Conduct
     ) -> None:
         journal = session.journal
         self._session = session
@@ -91,8 +97,12 @@ class BatchRun:
         self._read_only = {one.tool: is_read_only(one.tool) for one in terms}
         owner = session.owner.token
         self._recorder = Recorder(journal, self._executor, owner, self._clock)
-        slots = Slots(journal, owner, instance_budget(session.settings), want, self._clock)
-        self._leasing = Leasing(self._schedule, self._executor, self._recorder, slots, batch, self._clock)
+        slots = Slots(journal, owner, instance_budget(session.settings), conduct.want, self._clock)
+        self._conduct = conduct
+        self._pacing = Pacing(conduct, self._clock)
+        self._leasing = Leasing(
+            self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing
+        )
         self._room = Room(session.layout, session.disk_floor, self._clock)
         self._unwanted: set[int] = set()
         """Jobs to be cancelled that have not been read yet."""
@@ -103,6 +113,7 @@ class BatchRun:
         self._failures = Failures()
         self._done = 0
         self._orphans_at = 0.0
+        self._halted: int | None = None
 
     def run(self) -> Ended:
         """Run to the end, or to where it was stopped; everything that ended is committed then."""
@@ -116,6 +127,7 @@ class BatchRun:
                 self._take_events()
                 self._take_input()
                 self._look_at_room()
+                self._look_at_pace()
                 self._lease()
                 self._commit()
                 self._show_progress()
@@ -128,7 +140,7 @@ class BatchRun:
             self._reactor.unwatch(signals.fd)
             signals.close()
         broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
-        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures)
+        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures, self._halted)
 
     # -- when
 
@@ -146,6 +158,7 @@ class BatchRun:
             self._recorder.due_at(),
             self._schedule.next_delay(),
             self._leasing.next_ask(),
+            self._pacing.next_moment(),
             self._audience.progress.due_at(),
         ]
         if isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans:
@@ -205,7 +218,11 @@ class BatchRun:
 
     def _take_events(self) -> None:
         for event in self._executor.collect():
-            if isinstance(event, Finished):
+            if isinstance(event, Started):
+                self._on_started(event)
+            elif isinstance(event, Wrote):
+                self._printer.wrote(event.attempt, event.which, event.extent)
+            elif isinstance(event, Finished):
                 self._recorder.released(event.outcome.worker, (event.outcome.attempt,))
                 self._on_outcome(event.outcome)
             elif isinstance(event, Released):
@@ -216,6 +233,16 @@ class BatchRun:
             elif isinstance(event, WorkerRetired):
                 self._leasing.retired(event.pool)
                 self._recorder.gone(event.worker)
+
+    def _on_started(self, event: Started) -> None:
+        job = self._schedule.held.get(event.attempt)
+        if job is None:
+            return
+        self._printer.began(event.attempt, job)
+        if self._pacing.median is not None:
+            self._pacing.median.began(event.attempt, self._clock.monotonic())
+        if self._audience.command is not None:
+            self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(event.worker)))
 
     def _on_released(self, worker: str, attempts: Sequence[int]) -> None:
         self._recorder.released(worker, attempts)
@@ -248,9 +275,12 @@ class BatchRun:
         terms = self._terms[job.terms]
         losses = self._schedule.losses.get(job.id, 0) if self._schedule.losses else 0
         decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=self._read_only[terms.tool])
+        self._pacing.gate.ended(succeeded=outcome.succeeded)
+        if self._pacing.median is not None:
+            self._pacing.median.ended(outcome)
         queue = self._schedule.pools[terms.tool]
         queue.durations = queue.durations.after(outcome.usage.wall)
-        self._note(decision.outcome, decision.final)
+        self._note(Told(decision.outcome, decision.final, job))
         if decision.final:
             self._end_job(job.id, decision.outcome.state)
         elif not decision.resumable and not self._draining:
@@ -268,14 +298,27 @@ class BatchRun:
 
     def _end_unstarted(self, job: Job, state: State, failure: FailureClass, detail: str) -> None:
         attempt = (job.id << 8) + job.number + 1
-        self._note(Outcome(attempt, state, failure, detail=detail), final=True)
+        self._note(Told(Outcome(attempt, state, failure, detail=detail), True, job))
 
-    def _note(self, outcome: Outcome, final: bool) -> None:
-        self._recorder.note(outcome, final)
-        if final:
+    def _note(self, told: Told) -> None:
+        self._recorder.note(told)
+        if told.final:
             self._done += 1
-            if not outcome.succeeded:
-                self._failures.add(outcome)
+            self._failures.note(told.outcome)
+            if self._conduct.halt is not None:
+                self._look_at_halt(self._conduct.halt, told.outcome)
+
+    def _look_at_halt(self, halt: Halt, outcome: Outcome) -> None:
+        tally = Tally(self._failures.count, self._done, self._feed.known(self._done))
+        if self._halted is not None or not reached(halt, tally):
+            return
+        self._halted = exit_code(halt, tally, shell_status(outcome))
+        left = "running jobs are ended" if halt.now else "running jobs go on to their ends"
+        self._say(f"--halt: {tally.failed} of {tally.done} jobs failed; nothing new starts, {left}")
+        if halt.now:
+            self._interrupt(None)
+        else:
+            self._drain(None)
 
     # -- input
 
@@ -293,6 +336,8 @@ class BatchRun:
             return
         jobs = self._feed.pull()
         self._feed_waits = not jobs
+        if isinstance(self._feed, JournalFeed):
+            self._printer.expect(seq_of(job.id) for job in jobs)
         for hopeless, cause in self._schedule.add(jobs):
             self._skip(hopeless, cause)
             self._end_job(hopeless.id, State.SKIPPED)
@@ -318,6 +363,12 @@ class BatchRun:
         if self._room.hopeless and not self._schedule.held and not self._draining:
             self._give_up(self._room.shortage)
 
+    def _look_at_pace(self) -> None:
+        if (want := self._pacing.new_width()) is not None:
+            self._leasing.widen(want)
+        if self._pacing.median is not None and (late := self._pacing.median.overdue(self._clock.monotonic())):
+            self._executor.cancel(late, state=State.TIMED_OUT)
+
     def _lease(self) -> None:
         if self._draining or self._room.shortage or self._printer.backlog > HIGH_WATER:
             return
@@ -336,9 +387,9 @@ class BatchRun:
         except DiskFullError as error:
             self._give_up(str(error))
             return
-        for outcome, final in told:
-            self._printer.add(outcome, final=final)
-            self._audience.outcome(outcome, final)
+        for one in told:
+            self._printer.add(one)
+            self._audience.attempt(one)
 
     def _give_up(self, trouble: str) -> None:
         """The state cannot be written: start nothing new, keep what is told, and end as soon as nothing runs."""

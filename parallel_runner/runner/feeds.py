@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from parallel_runner.errors import InputUnreadableError
 from parallel_runner.ids import batch_of, job_id, job_of, seq_of
@@ -14,9 +14,27 @@ from parallel_runner.journal.recovery import Orphan
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.job import Job, JobSpec
 from parallel_runner.reactor import READ, Reactor
+from parallel_runner.workflows.job_maker import SpecSource
+from parallel_runner.workflows.sources import without_nul
 
 _CHUNK = 64 * 1024
 _PAGE = 2000
+
+
+@runtime_checkable
+class StreamSource(Protocol):
+    """Makes jobs of the bytes of an input."""
+
+    def feed(self, chunk: bytes) -> list[JobSpec]:
+        """The jobs that some more bytes complete."""
+        ...
+
+    def end(self) -> list[JobSpec]:
+        """The jobs that the end of the input completes."""
+        ...
+
+
+Make = SpecSource | StreamSource
 
 
 class Feed(Protocol):
@@ -112,21 +130,16 @@ class ListFeed:
         self.done = True
 
 
-class LineFeed:
-    """Jobs from lines, or NUL-separated records, of a descriptor.
+class InputFeed:
+    """Jobs from a descriptor, as it is read: from its records, or from its bytes where blocks are cut of them.
 
     Never O_NONBLOCK, which would be set on everybody's stdin: it is read once poll says that something is there.
     """
 
     def __init__(
-        self,
-        journal: Journal,
-        batch: int,
-        reactor: Reactor,
-        source: tuple[int, bytes],
-        make: Callable[[list[bytes]], list[JobSpec]],
+        self, journal: Journal, batch: int, reactor: Reactor, source: tuple[int, bytes | None], make: Make
     ) -> None:
-        """Read from `source` (descriptor, separator); `make` turns records into jobs."""
+        """Read from `source` (descriptor, what ends records, or None); `make` turns what is read into jobs."""
         self._numbering = _Numbering(journal, batch)
         self._reactor = reactor
         self._fd, self._separator = source
@@ -145,19 +158,27 @@ class LineFeed:
             self._read()
         if not self._chunks and not self._ended:
             return []
-        data = self._rest + b"".join(self._chunks)
+        data = b"".join(self._chunks)
         self._chunks.clear()
-        records = data.split(self._separator)
-        self._rest = records.pop()
+        specs = self._specs(data)
         if self._ended:
-            if self._rest:
-                records.append(self._rest)
-            self._rest = b""
+            specs += self._make.end()
             self.done = True
-        jobs = self._numbering.submit(self._make(records))
+        jobs = self._numbering.submit(specs)
         if self.done:
             self._numbering.finish()
         return jobs
+
+    def _specs(self, data: bytes) -> list[JobSpec]:
+        if isinstance(self._make, StreamSource):
+            return self._make.feed(data)
+        separator = self._separator or b"\n"
+        records = (self._rest + without_nul(data, separator)).split(separator)
+        self._rest = records.pop()
+        if self._ended and self._rest:
+            records.append(self._rest)
+            self._rest = b""
+        return self._make.records(records)
 
     def _arm(self) -> None:
         if self._watched or self._ended or not self._pollable:

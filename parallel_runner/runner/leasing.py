@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from parallel_runner.clock import Clock
 from parallel_runner.model.ports import Executor, Lease
+from parallel_runner.runner.pacing import Pacing
 from parallel_runner.runner.recording import Recorder
 from parallel_runner.runner.slots import Slots
 from parallel_runner.scheduler.framing import frame_size, room, runs_ahead
@@ -17,7 +18,14 @@ class Leasing:
     """Leases ready jobs to workers that have room, as far as slots go."""
 
     def __init__(
-        self, schedule: Schedule, executor: Executor, recorder: Recorder, slots: Slots, batch: int, clock: Clock
+        self,
+        schedule: Schedule,
+        executor: Executor,
+        recorder: Recorder,
+        slots: Slots,
+        batch: int,
+        clock: Clock,
+        pacing: Pacing,
     ) -> None:
         self._schedule = schedule
         self._executor = executor
@@ -25,6 +33,7 @@ class Leasing:
         self._slots = slots
         self._batch = batch
         self._clock = clock
+        self._pacing = pacing
         self._sizes: dict[str, int] = {}
         self._asked_back: set[str] = set()
         self._starved_at: float | None = None
@@ -40,22 +49,30 @@ class Leasing:
         if not ready:
             return
         slots = self._cover(ready)
-        if not slots:
+        allowed = self._pacing.allowed()
+        if not slots or not allowed:
             return
         self._grow(ready, slots)
+        one_by_one = self._pacing.one_by_one
         staged = self._recorder.staged
         for offer in self._executor.offers():
             queue = ready.get(offer.pool)
             if queue is None or not queue.ready or offer.worker in staged:
                 continue
-            size = frame_size(queue.durations, len(queue.ready), slots, gated=queue.gated)
-            ahead = not queue.gated and runs_ahead(queue.durations, len(queue.ready), slots)
-            count = room(offer.held, size, ahead=ahead)
+            gated = queue.gated or one_by_one
+            size = frame_size(queue.durations, len(queue.ready), slots, gated=gated)
+            ahead = not gated and runs_ahead(queue.durations, len(queue.ready), slots)
+            count = min(room(offer.held, size, ahead=ahead), allowed)
             if count:
                 self._stage(offer.pool, offer.worker, count)
+            if one_by_one and count:
+                self._pacing.gate.started(self._clock.monotonic())
+                allowed -= count
+                if not allowed:
+                    return
 
     def _cover(self, ready: dict[str, PoolQueue]) -> int:
-        slots = self._slots.granted
+        slots = min(self._slots.granted, self._slots.want)
         if slots < self._slots.want:
             slots = self._slots.cover(sum(len(queue.ready) for queue in ready.values()) + len(self._schedule.held))
         now = self._clock.monotonic()
@@ -83,6 +100,14 @@ class Leasing:
         self._recorder.stage(
             worker, [Lease(attempt, self._batch, job.terms, job.payload) for attempt, job in taken]
         )
+
+    def widen(self, want: int) -> None:
+        """Run that many jobs at once from now on; what runs goes on to its end."""
+        self._slots.want = want
+        for pool, size in self._sizes.items():
+            if size > want:
+                self._sizes[pool] = want
+                self._executor.resize(pool, want)
 
     def take_back(self) -> None:
         """Have jobs that wait behind a long one come back for a worker that has nothing to do."""

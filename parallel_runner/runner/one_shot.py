@@ -17,23 +17,28 @@ from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader
-from parallel_runner.model.job import JobSpec
+from parallel_runner.model.job import Job, JobSpec
 from parallel_runner.model.lifecycle import State
-from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
 from parallel_runner.reports import summary
 from parallel_runner.reports.failures import failure_lines
 from parallel_runner.reports.records import json_line, outcome_record
 from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
-from parallel_runner.runner.feeds import Feed, JournalFeed, LineFeed, ListFeed
-from parallel_runner.runner.printing import Printer
+from parallel_runner.runner.blocks import BlockStore
+from parallel_runner.runner.feeds import Feed, InputFeed, JournalFeed, ListFeed, Make
+from parallel_runner.runner.pacing import Conduct
+from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
-from parallel_runner.runner.regiven import add_missing, find_unfinished, read_specs
+from parallel_runner.runner.recording import Told
+from parallel_runner.runner.records import Records
+from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
+from parallel_runner.scheduler.halting import Tally, exit_code_unreached
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
+from parallel_runner.workflows.stream_blocks import BlockMaker
 
 SIGPIPE = 13
 _CLAIMS = 5
@@ -43,12 +48,15 @@ _CLAIMS = 5
 class View:
     """What the user wants to see, and how wide it may run."""
 
-    jobs: int
+    conduct: Conduct
     keep_order: bool = False
+    live: str = ""
+    """`lines` or `bytes`: what jobs write is printed while they run."""
     json: bool = False
     quiet: bool = False
-    watchers: tuple[Callable[[Outcome, bool, str], None], ...] = ()
-    """Called with each committed outcome, whether it is final, and the outputs' directory."""
+    verbose: int = 0
+    meter: str = ""
+    """Which progress is shown: `bar`, `lines`; empty: by what stderr is."""
     stderr: Callable[[str], None] = field(default=lambda line: _say(line))
 
 
@@ -60,9 +68,9 @@ class NewBatch:
     command: str
     jobs: Iterable[JobSpec] | None = None
     """Jobs that are there already; None: they are read from `source`."""
-    source: tuple[int, bytes] = (0, b"\n")
-    """Descriptor and separator."""
-    make: Callable[[list[bytes]], list[JobSpec]] | None = None
+    source: tuple[int, bytes | None] = (0, b"\n")
+    """Descriptor, and what separates its records; None: it is a stream of bytes."""
+    make: Make | None = None
 
 
 def _say(line: str) -> None:
@@ -119,12 +127,26 @@ def run_new(home: Home, new: NewBatch, view: View) -> int:
             terms=terms,
         )
         batch = patiently(lambda: session.journal.create_batch(header, session.owner.token, new.command))
+        _keep_blocks(new, session, environment)
         feed = _feed(session, batch, new)
-        return _run(session, batch, header.terms, feed, view)
+        return _run(session, batch, header, feed, view)
 
 
-def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View) -> int:
+def _keep_blocks(new: NewBatch, session: Session, environment: str) -> None:
+    """Where a stream is cut into jobs: have its pieces kept until the batch has ended."""
+    if isinstance(new.make, BlockMaker):
+        new.make.store = BlockStore(session.layout.inputs, environment.replace(".env", ".stream")).keep
+
+
+def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, states: Iterable[State] = ()) -> int:
     """Go on with a batch whose input is given again, or make a new one; returns the exit code.
+
+    Args:
+        home: where it is.
+        new: what is to be run.
+        wanted: the batch to go on with; None: the one that has the same log or results, or the same template.
+        view: what is shown.
+        states: jobs that ended so are run again as well.
 
     Raises:
         UsageError: it is not clear which batch is meant.
@@ -134,27 +156,31 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View) -> in
         return run_new(home, new, view)
     journal = Journal(StateLayout(home.state), read_only=True)
     try:
-        row = find_unfinished(journal, new.header.cwd, new.header.identity, wanted)
+        row = find_batch_of(journal, new.header, wanted)
     finally:
         journal.close()
     if row is None:
         return run_new(home, new, view)
 
     def complete(session: Session) -> None:
+        environment = next((one.environment for one in row.header.terms if one.environment), session.owner.token)
+        _keep_blocks(new, session, environment)
         specs: Iterable[JobSpec] = (new.jobs or ()) if new.make is None else read_specs(new.source, new.make)
         given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
         view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} are new")
         if given.missing:
             view.stderr(f"{batch_name(row.id)}: {given.missing} open jobs are not in this input; they run as well")
 
-    return run_again(home, row.id, view, complete=complete)
+    again = list(states)
+    prepare = (lambda journal: journal.requeue(row.id, again)) if again else None
+    return run_again(home, row.id, view, prepare, complete)
 
 
 def run_again(
     home: Home,
     batch: int,
     view: View,
-    prepare: Callable[[Journal], None] | None = None,
+    prepare: Callable[[Journal], object] | None = None,
     complete: Callable[[Session], None] | None = None,
 ) -> int:
     """Go on with a batch; returns the exit code.
@@ -178,7 +204,8 @@ def run_again(
         feed = JournalFeed(session.journal, batch, whole=row.input_complete)
         feed.exclude(session.recovered.orphans)
         terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
-        code = _run(session, batch, terms, feed, view)
+        header = msgspec.structs.replace(row.header, terms=terms)
+        code = _run(session, batch, header, feed, view, again=True)
         if row.input_complete:
             return code
         view.stderr(
@@ -189,7 +216,7 @@ def run_again(
         return code or EXIT_INPUT_UNREADABLE
 
 
-def _claim(session: Session, batch: int, view: View, prepare: Callable[[Journal], None] | None) -> BatchRow:
+def _claim(session: Session, batch: int, view: View, prepare: Callable[[Journal], object] | None) -> BatchRow:
     """Become the batch's owner."""
     for _ in range(_CLAIMS):
         row = session.journal.batch(batch)
@@ -225,7 +252,7 @@ def _feed(session: Session, batch: int, new: NewBatch) -> Feed:
     if new.jobs is not None:
         return ListFeed(session.journal, batch, new.jobs)
     assert new.make is not None
-    return LineFeed(session.journal, batch, session.reactor, new.source, new.make)
+    return InputFeed(session.journal, batch, session.reactor, new.source, new.make)
 
 
 def _recover(session: Session, view: View) -> None:
@@ -248,39 +275,47 @@ def _recover(session: Session, view: View) -> None:
 
 
 class _Reader:
-    """Reads inline outputs back that waited too long for their turn."""
+    """Reads ends back that waited too long for their turn."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def outcome(self, attempt: int) -> Outcome:
+    def told(self, attempt: int) -> Told:
         job = job_of(attempt)
-        rows = [row.outcome for row in self._journal.attempts(batch_of(job), job)]
-        return next(outcome for outcome in rows if outcome.attempt == attempt)
+        row = next(row for row in self._journal.attempts(batch_of(job), job) if row.outcome.attempt == attempt)
+        return Told(row.outcome, row.final, Job(job, row.terms, row.payload, 0, row.name))
 
 
-def _run(session: Session, batch: int, terms: Sequence[Terms], feed: Feed, view: View) -> int:
+def _run(session: Session, batch: int, header: BatchHeader, feed: Feed, view: View, *, again: bool = False) -> int:
     began = time.monotonic()
     sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
     outputs = session.layout.outputs
-    printer = Printer(
-        sinks,
-        outputs,
-        _Reader(session.journal),
+    records = Records(header, outputs, go_on=again)
+    if again:
+        records.catch_up(session.journal, batch)
+    labels = records.labels
+    manner = Manner(
         keep_order=view.keep_order,
-        render=(lambda outcome: json_line(outcome_record(outcome, outputs, final=True))) if view.json else None,
+        live="" if records.instead else view.live,
+        silent=records.instead,
+        tag=labels.tag if labels.tagged else None,
+        render=(lambda told: json_line(outcome_record(told.outcome, outputs, final=told.final, name=told.job.name)))
+        if view.json
+        else None,
+        every_attempt=view.json,
     )
-
-    def told(outcome: Outcome, final: bool) -> None:
-        for watcher in view.watchers:
-            watcher(outcome, final, outputs)
-
-    progress = choose(batch_name(batch), view.quiet, view.stderr, session.clock)
+    printer = Printer(sinks, outputs, _Reader(session.journal), manner, records.shown)
+    progress = choose(batch_name(batch), view.quiet, view.stderr, session.clock, view.meter)
     if os.isatty(1):
         sinks[0].before = progress.hide
     sinks[1].before = progress.hide
-    audience = Audience(printer, sinks, progress, told, view.stderr)
-    ended = BatchRun(session, batch, terms, feed, audience, view.jobs).run()
+    command = (lambda job, slot: labels.command(job, slot) + b"\n") if view.conduct.show_commands else None
+    audience = Audience(printer, sinks, progress, records.attempt, view.stderr, command)
+    terms = tuple(msgspec.structs.replace(one, live=bool(manner.live)) for one in header.terms)
+    try:
+        ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
+    finally:
+        records.close()
     return _conclude(session, ended, view, time.monotonic() - began)
 
 
@@ -298,14 +333,21 @@ def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
     _tell(session.journal, batch, tally, pending, ended, view, wall)
     if ended.signal is not None:
         return EXIT_SIGNAL_BASE + ended.signal
-    return summary.exit_code(tally)
+    if ended.halted is not None:
+        return ended.halted
+    halt = view.conduct.halt
+    done = Tally(summary.failed_count(tally), sum(tally.values()), sum(tally.values()))
+    unreached = exit_code_unreached(halt, done) if halt is not None else None
+    code = summary.exit_code(tally) if unreached is None else unreached
+    # Whoever reads the output has not got it whole, though every job succeeded.
+    return EXIT_STATE if not code and ended.failures.unkept else code
 
 
 def _tell(
     journal: Journal, batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float
 ) -> None:
     failed = summary.failed_count(tally)
-    if view.quiet and not failed and not pending:
+    if view.quiet and not failed and not pending and not ended.failures.unkept:
         return
     view.stderr(summary.headline(batch, tally, pending, wall))
     lines, classes = failure_lines(journal, batch, ended.failures)
@@ -316,7 +358,9 @@ def _tell(
 def _remove_environment(session: Session, batch: int) -> None:
     for terms in session.journal.batch(batch).header.terms:
         if terms.environment:
-            try:
-                os.unlink(f"{session.layout.environments}/{terms.environment}")
-            except FileNotFoundError:
-                continue
+            stream = terms.environment.replace(".env", ".stream")
+            for path in (f"{session.layout.environments}/{terms.environment}", f"{session.layout.inputs}/{stream}"):
+                try:
+                    os.unlink(path)
+                except FileNotFoundError:
+                    continue

@@ -14,6 +14,7 @@ BAR_AFTER = 0.5
 """Seconds before the bar is first drawn: what is over sooner needs none, and rich takes a while to load."""
 BAR_INTERVAL = 0.2
 LINE_INTERVAL = 30.0
+CHOSEN_INTERVAL = 1.0
 _CLEAR = b"\r\x1b[2K"
 
 
@@ -89,14 +90,17 @@ def _span(seconds: float) -> str:
 
 
 class Lines:
-    """A line each LINE_INTERVAL seconds."""
+    """A line now and then."""
 
-    def __init__(self, name: str, say: Callable[[str], None], clock: Clock) -> None:
+    def __init__(
+        self, name: str, say: Callable[[str], None], clock: Clock, interval: float = LINE_INTERVAL
+    ) -> None:
         self._name = name
         self._say = say
         self._clock = clock
+        self._interval = interval
         self._began = clock.monotonic()
-        self._next = self._began + LINE_INTERVAL
+        self._next = self._began + interval
 
     def due_at(self) -> float | None:
         """When the next line is due."""
@@ -106,7 +110,7 @@ class Lines:
         """Say it, if it is time to."""
         now = self._clock.monotonic()
         if now >= self._next:
-            self._next = now + LINE_INTERVAL
+            self._next = now + self._interval
             self._say(f"{self._name}: {line(counts, now - self._began)}")
 
     def hide(self) -> None:
@@ -199,8 +203,20 @@ def _columns(fd: int) -> int:
         return 80
 
 
-def choose(name: str, quiet: bool, say: Callable[[str], None], clock: Clock) -> Progress:
-    """A bar where stderr is a terminal that can move its cursor, lines where it is not, nothing when quiet."""
+def choose(name: str, quiet: bool, say: Callable[[str], None], clock: Clock, meter: str = "") -> Progress:
+    """A bar where stderr is a terminal that can move its cursor, lines where it is not, nothing when quiet.
+
+    Args:
+        name: the batch.
+        quiet: nothing unless `meter` says otherwise.
+        say: prints a line.
+        clock: time.
+        meter: `bar` or `lines` when the user chose one; the lines come each second then.
+    """
+    if meter == "bar":
+        return Bar(name, 2, clock)
+    if meter == "lines":
+        return Lines(name, say, clock, CHOSEN_INTERVAL)
     if quiet:
         return NoProgress()
     if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb":

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from parallel_runner.clock import Clock
 from parallel_runner.errors import DiskFullError, JournalBusyError
 from parallel_runner.journal import disk
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.job import Job
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor, Lease
 
 COMMIT_INTERVAL = 0.02
 """Seconds that ends wait for company."""
 COMMIT_ROWS = 512
+
+
+class Told(NamedTuple):
+    """An end that is in the journal, or on its way there."""
+
+    outcome: Outcome
+    final: bool
+    """No attempt follows by itself."""
+    job: Job
 
 
 class Recorder:
@@ -26,18 +37,18 @@ class Recorder:
         self._clock = clock
         self._holds: dict[str, set[int]] = {}
         self._staged: list[tuple[str, Sequence[Lease]]] = []
-        self._decided: list[tuple[Outcome, bool]] = []
-        self._uncommitted: list[tuple[Outcome, bool]] = []
+        self._decided: list[Told] = []
+        self._uncommitted: list[Told] = []
         """Handed to the journal, which could not write them yet."""
         self._oldest = float("inf")
 
     # -- gathered
 
-    def note(self, outcome: Outcome, final: bool) -> None:
+    def note(self, told: Told) -> None:
         """An attempt has ended."""
         if not self._decided:
             self._oldest = self._clock.monotonic()
-        self._decided.append((outcome, final))
+        self._decided.append(told)
 
     def stage(self, worker: str, leases: Sequence[Lease]) -> None:
         """A worker is to have these."""
@@ -91,7 +102,7 @@ class Recorder:
 
     # -- done
 
-    def commit(self) -> list[tuple[Outcome, bool]]:
+    def commit(self) -> list[Told]:
         """Write what is gathered, acknowledge the ends and send the leases; returns the ends, to be told.
 
         Empty while the journal is locked: all of it stays gathered.
@@ -99,7 +110,7 @@ class Recorder:
         Raises:
             DiskFullError: there is no room for it, and none could be made.
         """
-        self._journal.add_outcomes(self._decided)
+        self._journal.add_outcomes([(told.outcome, told.final) for told in self._decided])
         self._uncommitted += self._decided
         self._decided = []
         try:
@@ -107,7 +118,7 @@ class Recorder:
         except JournalBusyError:
             return []
         told, self._uncommitted = self._uncommitted, []
-        self._executor.acknowledge([outcome for outcome, _ in told])
+        self._executor.acknowledge([one.outcome for one in told])
         for worker, leases in self.unstage():
             self._executor.submit(worker, leases)
         return told

@@ -6,19 +6,20 @@ put in front of the input is one new job, and everything else is what it was.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from parallel_runner.errors import InputUnreadableError, UsageError
+from parallel_runner.errors import UsageError
 from parallel_runner.ids import batch_name
 from parallel_runner.journal.matching import Matcher
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.batch import BatchHeader, Presentation
 from parallel_runner.model.job import JobSpec
+from parallel_runner.runner.feeds import Make, StreamSource
+from parallel_runner.workflows.sources import chunks_of, records_of
 
-_CHUNK = 256 * 1024
 _PAGE = 1000
 
 
@@ -32,10 +33,11 @@ class Given(NamedTuple):
     """Jobs that have not ended and are not in the input any more."""
 
 
-def find_unfinished(journal: Journal, cwd: bytes, identity: bytes, wanted: int | None) -> BatchRow | None:
-    """The batch that is gone on with: `wanted`, or the only unfinished one of this template in this directory.
+def find_batch_of(journal: Journal, header: BatchHeader, wanted: int | None) -> BatchRow | None:
+    """The batch that is gone on with.
 
-    Returns None when there is none, so that a new one is to be made.
+    That is `wanted`; else the latest of this template with the same job log or results; else the only unfinished
+    one of this template in this directory. None: there is none, so that a new one is to be made.
 
     Raises:
         UsageError: several could be meant, or `wanted` is of another template.
@@ -43,10 +45,15 @@ def find_unfinished(journal: Journal, cwd: bytes, identity: bytes, wanted: int |
     """
     if wanted is not None:
         row = journal.batch(wanted)
-        if row.header.identity != identity:
+        if row.header.identity != header.identity:
             raise UsageError(f"{batch_name(wanted)} was run with another template: {row.command}")
         return row
-    rows = journal.unfinished(cwd, identity)
+    shown = Presentation.unpacked(header.results)
+    if places := _places(shown):
+        same = journal.with_results(header.cwd, header.identity)
+        rows = [row for row in same if _places(Presentation.unpacked(row.header.results)) & places]
+        return rows[0] if rows else None
+    rows = journal.unfinished(header.cwd, header.identity)
     if len(rows) > 1:
         names = [batch_name(row.id) for row in rows]
         raise UsageError(
@@ -54,6 +61,10 @@ def find_unfinished(journal: Journal, cwd: bytes, identity: bytes, wanted: int |
             f"say which, as in --resume {names[0]}"
         )
     return rows[0] if rows else None
+
+
+def _places(shown: Presentation) -> set[str]:
+    return {place.removeprefix("+") for place in (shown.joblog, shown.results) if place}
 
 
 def add_missing(journal: Journal, batch: int, specs: Iterable[JobSpec], flush: Callable[[], object]) -> Given:
@@ -84,23 +95,17 @@ def add_missing(journal: Journal, batch: int, specs: Iterable[JobSpec], flush: C
     return Given(known, new, missing)
 
 
-def read_specs(source: tuple[int, bytes], make: Callable[[list[bytes]], list[JobSpec]]) -> Iterator[JobSpec]:
-    """The jobs of all records of a descriptor, as they are read.
+def read_specs(source: tuple[int, bytes | None], make: Make) -> Iterator[JobSpec]:
+    """The jobs of all that a descriptor has, as it is read.
 
     Raises:
         InputUnreadableError: it cannot be read.
     """
     fd, separator = source
-    rest = b""
-    while True:
-        try:
-            chunk = os.read(fd, _CHUNK)
-        except OSError as error:
-            raise InputUnreadableError(f"the input cannot be read: {error.strerror}") from error
-        if not chunk:
-            break
-        records = (rest + chunk).split(separator)
-        rest = records.pop()
-        yield from make(records)
-    if rest:
-        yield from make([rest])
+    if isinstance(make, StreamSource):
+        for chunk in chunks_of(fd):
+            yield from make.feed(chunk)
+    else:
+        for records in records_of(fd, separator or b"\n"):
+            yield from make.records(records)
+    yield from make.end()

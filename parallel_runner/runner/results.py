@@ -1,51 +1,223 @@
-"""`--results`: outcomes written to a directory or a JSON lines file as they are committed."""
+"""`--results`: what jobs wrote, in files beside the journal, laid out as GNU parallel does it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from parallel_runner.errors import InputUnreadableError
-from parallel_runner.ids import job_of, seq_of
+from parallel_runner.ids import seq_of
 from parallel_runner.journal.segments import read_output
-from parallel_runner.model.outcome import Outcome
-from parallel_runner.reports.records import json_line, outcome_record
+from parallel_runner.model.outcome import Output
+from parallel_runner.reports.records import ParallelRecord, json_line, outcome_record
+from parallel_runner.runner.joblog import ended_as, ran
+from parallel_runner.runner.labels import Labels
+from parallel_runner.runner.recording import Told
 
-Watcher = Callable[[Outcome, bool, str], None]
+_COLUMNS = (b"Seq", b"Host", b"Starttime", b"JobRuntime", b"Send", b"Receive", b"Exitval", b"Signal", b"Command")
+_BLANKS = b" \t\n\r\v\f"
+_LONGEST = 255
+"""Bytes of a file's name."""
 
 
-def open_results(path: str) -> Iterator[Watcher]:
-    """A watcher that writes results.
+class Results(Protocol):
+    """Writes what jobs wrote."""
+
+    instead: bool
+    """Nothing of it is printed then."""
+
+    def write(self, told: Told, outputs: str) -> None:
+        """One end of a job; `outputs`: the directory of the segment files."""
+        ...
+
+
+def open_results(path: str, labels: Labels, *, go_on: bool) -> Results:
+    """What `--results PATH` asks for, by the ending of PATH.
 
     Raises:
         InputUnreadableError: the place cannot be written.
     """
     try:
-        yield _lines(path) if path.endswith(".jsonl") else _directory(path)
+        if path.endswith(".jsonl"):
+            return _Lines(path)
+        for ending, separator in ((".csv", b","), (".tsv", b"\t")):
+            if path.endswith(ending):
+                return _Table(path, separator, labels, go_on=go_on)
+        if path.endswith(".json"):
+            return _Objects(path, labels, go_on=go_on)
+        return _Directory(path, labels)
     except OSError as error:
         raise InputUnreadableError(f"--results {path}: {error.strerror}") from error
 
 
-def _lines(path: str) -> Watcher:
-    file = open(path, "ab")  # noqa: SIM115 - open as long as the batch runs
-
-    def write(outcome: Outcome, final: bool, outputs: str) -> None:
-        file.write(json_line(outcome_record(outcome, outputs, final=final)))
-        file.flush()
-
-    return write
+def _open(path: str, *, go_on: bool) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags if go_on else flags | os.O_TRUNC, 0o666)
 
 
-def _directory(path: str) -> Watcher:
-    os.makedirs(path, exist_ok=True)
+def _whole(outputs: str, output: Output) -> bytes:
+    return b"".join(read_output(outputs, output))
 
-    def write(outcome: Outcome, final: bool, outputs: str) -> None:
-        place = f"{path}/{seq_of(job_of(outcome.attempt))}"
-        os.makedirs(place, exist_ok=True)
-        for name, output in (("stdout", outcome.out), ("stderr", outcome.err)):
-            with open(f"{place}/{name}", "wb") as file:
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class _Lines:
+    """An object per attempt, the same as `results` prints."""
+
+    instead = False
+
+    def __init__(self, path: str) -> None:
+        self._fd = _open(path, go_on=True)
+
+    def write(self, told: Told, outputs: str) -> None:
+        _write_all(self._fd, json_line(outcome_record(told.outcome, outputs, final=told.final, name=told.job.name)))
+
+
+class _Table:
+    """A row per job: the columns of the job log, the values, both streams."""
+
+    instead = True
+
+    def __init__(self, path: str, separator: bytes, labels: Labels, *, go_on: bool) -> None:
+        self._fd = _open(path, go_on=go_on)
+        self._separator = separator
+        self._labels = labels
+        self._headed = os.fstat(self._fd).st_size > 0
+
+    def write(self, told: Told, outputs: str) -> None:
+        if not told.final or not ran(told.outcome):
+            return
+        values = self._labels.values(told.job)
+        rows = b""
+        if not self._headed:
+            self._headed = True
+            names = self._labels.names or tuple(b"V%d" % place for place in range(1, len(values) + 1))
+            rows = self._row((*_COLUMNS, *names, b"Stdout", b"Stderr"))
+        outcome = told.outcome
+        end = ended_as(outcome)
+        rows += self._row(
+            (
+                b"%d" % seq_of(told.job.id),
+                b":",
+                b"%.3f" % outcome.started_at,
+                b"%.3f" % outcome.usage.wall,
+                b"0",
+                b"%d" % outcome.out.size,
+                b"%d" % end.exit_value,
+                b"%d" % end.signal,
+                self._labels.command(told.job),
+                *values,
+                _whole(outputs, outcome.out),
+                _whole(outputs, outcome.err),
+            )
+        )
+        _write_all(self._fd, rows)
+
+    def _row(self, fields: Iterable[bytes]) -> bytes:
+        return self._separator.join(map(self._field, fields)) + b"\n"
+
+    def _field(self, value: bytes) -> bytes:
+        if any(mark in value for mark in (b'"', self._separator, b"\0")) or any(byte in _BLANKS for byte in value):
+            return b'"' + value.replace(b'"', b'""') + b'"'
+        return value
+
+
+class _Objects:
+    """An object per job, in GNU parallel's words."""
+
+    instead = True
+
+    def __init__(self, path: str, labels: Labels, *, go_on: bool) -> None:
+        self._fd = _open(path, go_on=go_on)
+        self._labels = labels
+
+    def write(self, told: Told, outputs: str) -> None:
+        if not told.final or not ran(told.outcome):
+            return
+        outcome = told.outcome
+        end = ended_as(outcome)
+        record = ParallelRecord(
+            seq=seq_of(told.job.id),
+            host=":",
+            starttime=round(outcome.started_at, 3),
+            job_runtime=round(outcome.usage.wall, 3),
+            send=0,
+            receive=outcome.out.size,
+            exitval=end.exit_value,
+            signal=end.signal,
+            command=_text(self._labels.command(told.job)),
+            v=tuple(_text(value) for value in self._labels.values(told.job)),
+            stdout=_text(_whole(outputs, outcome.out)),
+            stderr=_text(_whole(outputs, outcome.err)),
+        )
+        _write_all(self._fd, json_line(record))
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+class _Directory:
+    """Files per job, in directories called after its values, or where a path with placeholders says."""
+
+    instead = True
+
+    def __init__(self, path: str, labels: Labels) -> None:
+        self._path = os.fsencode(path)
+        self._labels = labels
+        self._parts = labels.parts(self._path)
+        os.makedirs(self._fixed(), exist_ok=True)
+
+    def _fixed(self) -> bytes:
+        """The directory that every file is in."""
+        if not self._parts.marks:
+            return self._path
+        return os.path.dirname(self._parts.texts[0]) or b"/"
+
+    def write(self, told: Told, outputs: str) -> None:
+        if not told.final or not ran(told.outcome):
+            return
+        stdout, stderr, seq = self._places(told)
+        for path, output in ((stdout, told.outcome.out), (stderr, told.outcome.err)):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
                 file.writelines(read_output(outputs, output))
-        with open(f"{place}/outcome.json", "wb") as file:
-            file.write(json_line(outcome_record(outcome, outputs, final=final)))
+        with open(seq, "wb") as file:
+            file.write(b"%d" % seq_of(told.job.id))
 
-    return write
+    def _places(self, told: Told) -> tuple[bytes, bytes, bytes]:
+        if self._parts.marks:
+            name = self._within(self._labels.fill(self._parts, told.job))
+            if not name.endswith(b"/"):
+                return name, name + b".err", name + b".seq"
+            directory = name.rstrip(b"/")
+        else:
+            directory = b"/".join([self._path.rstrip(b"/"), *self._steps(told)])
+        return directory + b"/stdout", directory + b"/stderr", directory + b"/seq"
+
+    def _steps(self, told: Told) -> Iterator[bytes]:
+        values, names = self._labels.values(told.job), self._labels.names
+        for place, value in enumerate(values, 1):
+            yield names[place - 1] if place <= len(names) else b"%d" % place
+            yield file_name(value)
+
+    def _within(self, path: bytes) -> bytes:
+        """A value must not lead out of the directory that the user named."""
+        first = self._parts.texts[0]
+        steps = path[len(first) :].split(b"/")
+        return first + b"/".join(b"\\.." if step == b".." else step for step in steps)
+
+
+def file_name(value: bytes) -> bytes:
+    r"""A value as the name of a directory: `\`, tab, NUL and `/` are written `\\`, `\t`, `\0` and `\_`.
+
+    `.` and `..`, which GNU parallel uses as they are, get a backslash, or they would lead elsewhere.
+    """
+    for byte, written in ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\0", b"\\0"), (b"/", b"\\_")):
+        value = value.replace(byte, written)
+    return b"\\" + value if value in (b".", b"..") else value[:_LONGEST]

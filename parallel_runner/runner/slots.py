@@ -52,7 +52,7 @@ class Slots:
             self.scarce = got < min(asked, goal)
             if got < asked:
                 self._ask_at = now + _AGAIN
-        return self.granted
+        return min(self.granted, self.want)
 
     def next_ask(self) -> float | None:
         """When to ask again (monotonic seconds); None: nothing was refused."""

@@ -60,11 +60,13 @@ def share_of(value: object) -> float | None:
 
 
 def parse_size(text: str, name: str) -> int:
-    """A size from the command line.
+    """A size from the command line. As GNU parallel has it, `K` is 1024 and `k` is 1000.
 
     Raises:
         UsageError: it is none.
     """
+    if re.fullmatch(r"\d+(\.\d+)?[kmgt]", text):
+        text = text.upper() + "B"
     size = size_of(int(text) if text.isdigit() else text)
     if size is None:
         raise UsageError(f"{name} {text}: expected bytes, like 1048576, 64K, 50M or 2G")

@@ -18,6 +18,9 @@ import msgspec
 from parallel_runner.model.ports import JobContext, Launch, Refusal, Spawn
 from parallel_runner.tools.command_policy import Argv, Script, judge
 
+SLOT = b"\0"
+"""Stands in a payload for the number of the slot that runs the job; no argument can hold this byte."""
+SLOT_VARIABLE = b"PARALLEL_JOBSLOT"
 BASH = b"/bin/bash"
 SH = b"/bin/sh"
 
@@ -43,6 +46,10 @@ class BashPayload(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     """A program and its arguments, which no shell reads."""
     shell: Literal["bash", "sh"] = "bash"
     """Which shell reads `command`; sh starts in half the time."""
+    values: tuple[bytes, ...] = ()
+    """The arguments it was made of, where something is to be told by them: tags, results."""
+    stdin: tuple[str, int, int] | None = None
+    """Its piece of a stream: file under the state's inputs, offset, bytes."""
 
 
 def plain_words(line: bytes) -> list[bytes] | None:
@@ -106,11 +113,19 @@ class BashTool:
     def describe(self, payload: msgspec.Struct) -> bytes:
         """The command line, or the words with blanks between."""
         assert isinstance(payload, BashPayload)
-        return payload.command if payload.argv is None else b" ".join(payload.argv)
+        told = payload.command if payload.argv is None else b" ".join(payload.argv)
+        return told.replace(SLOT, b"{%}")
 
     def prepare(self, payload: msgspec.Struct, context: JobContext) -> Launch:
         """Choose between direct execution and a shell, and ask the policy about exactly that."""
         assert isinstance(payload, BashPayload)
+        launch = self._launch(_with_slot(payload, context.env), context)
+        if payload.stdin is not None and isinstance(launch, Spawn):
+            name, offset, length = payload.stdin
+            return msgspec.structs.replace(launch, stdin=(f"{context.inputs}/{name}", offset, length))
+        return launch
+
+    def _launch(self, payload: BashPayload, context: JobContext) -> Launch:
         words: Sequence[bytes] | None = payload.argv
         if words is None and payload.shell == "bash":
             words = plain_words(payload.command)
@@ -128,6 +143,16 @@ class BashTool:
         if program is None:
             return Spawn(BASH, spoken) if _is_executable(BASH) else _missing(BASH)
         return Spawn(program, words, spoken)
+
+
+def _with_slot(payload: BashPayload, env: Mapping[bytes, bytes]) -> BashPayload:
+    """The payload with the number of its slot wherever `{%}` stood: only who runs it knows that."""
+    slot = env.get(SLOT_VARIABLE, b"")
+    if SLOT in payload.command:
+        return msgspec.structs.replace(payload, command=payload.command.replace(SLOT, slot))
+    if payload.argv is not None and any(SLOT in word for word in payload.argv):
+        return msgspec.structs.replace(payload, argv=tuple(word.replace(SLOT, slot) for word in payload.argv))
+    return payload
 
 
 def _by_shell(text: bytes, shell: str) -> Launch:

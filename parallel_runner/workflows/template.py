@@ -8,124 +8,222 @@ arguments go to the program as they are, whatever bytes they hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-
-import msgspec
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from parallel_runner.errors import UsageError
-from parallel_runner.model.job import JobSpec, job_key
-from parallel_runner.tools.bash import BashPayload, plain_words
+from parallel_runner.tools.bash import SLOT, BashPayload, plain_words
+from parallel_runner.workflows.placeholders import Mark, Parts, Reader
+from parallel_runner.workflows.quoting import Quoter, quote, quoters, unquoted
 
-_PLACE = re.compile(rb"\{(?:#|\d+)?\}")
 _STAND_IN = b"x"
-_encode = msgspec.msgpack.Encoder().encode
+_ALONE = [b"", b""]
+_NO_QUOTES = re.compile(rb"[A-Za-z0-9_+./-]*\Z")
+_WORD = re.compile(rb"[^ \t\n]+")
+Values = Sequence[bytes]
+Maker = Callable[[Values, int], BashPayload]
 
 
-def quote(value: bytes) -> bytes:
-    """One word of shell, whatever the bytes."""
-    if value and re.fullmatch(rb"[A-Za-z0-9_%+,\-./:@]+", value) and not value.startswith((b"-", b"~")):
-        return value
-    return b"'" + value.replace(b"'", b"'\\''") + b"'"
+def as_text(payload: BashPayload) -> bytes:
+    """The command line that a payload stands for, as a shell would read it."""
+    return payload.command if payload.argv is None else b" ".join(map(quote, payload.argv))
 
 
-def compile_template(
-    words: Sequence[bytes], sources: int, shell: str
-) -> Callable[[Sequence[bytes], int], BashPayload]:
+@dataclass(frozen=True)
+class Template:
+    """The words of a command and how its placeholders are read."""
+
+    words: tuple[bytes, ...]
+    reader: Reader = field(default_factory=Reader)
+    shell: str = "bash"
+    repeat: bool = False
+    """A word with a placeholder for all values is repeated for each of them (`-X`, `-n`, `-N`, `-L`)."""
+    whole_words: bool = False
+    """Each word stays one word, and no shell reads it (`--quote`)."""
+    appended: bool = True
+    """Where no placeholder is, `{}` stands at the end."""
+    total: int | None = None
+    """How many jobs there are, for `{##}`."""
+
+    @property
+    def text(self) -> bytes:
+        """The template as the user gave it, with the placeholder for all values behind it when it has none."""
+        text = b" ".join(self.words)
+        return text if not self.appended or self.reader.read(text).marks else text + b" " + self.reader.all_values
+
+
+def compile_template(template: Template, sources: int | None = None) -> Maker:
     """Make a function from (argument values, place in the batch) to what a job runs.
 
     Args:
-        words: the template as the caller's shell split it.
-        sources: how many values come for each job.
-        shell: bash | sh.
+        template: the command.
+        sources: how many values come for each job, where that is known.
 
     Raises:
-        UsageError: `{3}` where there are two sources.
+        UsageError: `{3}` where there are two sources, or a placeholder where no quoting is safe.
     """
-    text = b" ".join(words)
-    for match in _PLACE.findall(text):
-        if match[1:-1].isdigit() and not 1 <= int(match[1:-1]) <= sources:
-            raise UsageError(f"{match.decode()} in the template: there are {sources} input sources")
-    if not any(match != b"{#}" for match in _PLACE.findall(text)):
-        text += b" {}"
-    pattern = _PLACE.sub(_STAND_IN, text)
-    direct = shell == "bash" and plain_words(pattern) is not None and not _PLACE.match(text.split()[0])
-    if direct:
-        parts = [_PLACE.split(word) for word in text.split()]
-        places = [_PLACE.findall(word) for word in text.split()]
+    parts = template.reader.read(template.text)
+    for mark in parts.marks:
+        if sources is not None and mark.place is not None and abs(mark.place) > sources:
+            raise UsageError(f"{{{mark.place}}} in the template: there are {sources} input sources")
+    if template.whole_words:
+        return _whole_words(template)
+    if parts.texts == _ALONE and parts.marks[0] == Mark("values"):
+        # `{}` alone is the command line itself, as if there were no template.
+        return _script(template, parts, [unquoted])
+    filling = quoters(parts.texts, [mark.raw for mark in parts.marks])
+    script = _repeated(template, parts, filling) if template.repeat else _script(template, parts, filling)
+    return _direct(template, parts, script) or script
 
-        def make_argv(values: Sequence[bytes], seq: int) -> BashPayload:
-            argv: list[bytes] = []
-            for texts, marks in zip(parts, places, strict=True):
-                if texts == [b"", b""] and marks == [b"{}"]:
-                    argv += values
-                    continue
-                argv.append(_fill(texts, [_value(mark, values, seq, b" ") for mark in marks]))
-            return BashPayload(argv=tuple(argv))
 
-        return make_argv
-    texts, marks = _PLACE.split(text), _PLACE.findall(text)
+def _value(mark: Mark, values: Values, seq: int, total: int | None, quoter: Quoter) -> bytes:
+    """What stands for a placeholder in the job at place `seq`."""
+    if mark.kind == "values":
+        return mark.of(values, quoter)
+    if mark.kind == "seq":
+        return b"%d" % seq
+    return SLOT if mark.kind == "slot" else b"%d" % (total or 0)
 
-    def make_script(values: Sequence[bytes], seq: int) -> BashPayload:
-        quoted = [quote(value) for value in values]
-        return BashPayload(
-            command=_fill(texts, [_value(mark, quoted, seq, b" ") for mark in marks]),
-            shell="sh" if shell == "sh" else "bash",
-        )
+
+def _script(template: Template, parts: Parts, filling: Sequence[Quoter]) -> Maker:
+    first, total, shell = parts.texts[0], template.total, _shell(template)
+    steps = list(zip(parts.marks, filling, parts.texts[1:], strict=True))
+
+    def make_script(values: Values, seq: int) -> BashPayload:
+        filled = [first]
+        for mark, quoter, text in steps:
+            filled += (_value(mark, values, seq, total, quoter), text)
+        return BashPayload(command=b"".join(filled), shell=shell)
 
     return make_script
 
 
-def _value(mark: bytes, values: Sequence[bytes], seq: int, between: bytes) -> bytes:
-    if mark == b"{#}":
-        return b"%d" % seq
-    if mark == b"{}":
-        return between.join(values)
-    return values[int(mark[1:-1]) - 1]
+def _shell(template: Template) -> Literal["bash", "sh"]:
+    return "sh" if template.shell == "sh" else "bash"
 
 
-def _fill(texts: Sequence[bytes], values: Sequence[bytes]) -> bytes:
-    filled = [texts[0]]
-    for value, text in zip(values, texts[1:], strict=True):
-        filled += (value, text)
-    return b"".join(filled)
+def _direct(template: Template, parts: Parts, script: Maker) -> Maker | None:
+    """The same without a shell, where none has anything to do and the words read as the text does."""
+    words = _words_of(parts)
+    pattern = b" ".join(_STAND_IN.join(word.texts) for word in words)
+    if template.shell != "bash" or plain_words(pattern) is None or pattern != b" ".join(pattern.split()):
+        return None
+    if words[0].marks or any(mark.raw for mark in parts.marks):
+        return None
+    total, repeat = template.total, template.repeat
 
-
-class SpecMaker:
-    """Turns argument values into jobs of one template."""
-
-    def __init__(self, words: Sequence[bytes], sources: int, shell: str, digest: bytes) -> None:
-        self._words = words
-        self._shell = shell
-        self._digest = digest
-        self._prefix = b"\0".join([shell.encode(), *words]) + b"\0\0"
-        self._make = compile_template(words, sources, shell) if words else None
-        self._seq = 0
-
-    def jobs(self, values: Sequence[Sequence[bytes]]) -> list[JobSpec]:
-        """One job for each tuple of values; without a template the value is the command line."""
-        if self._make is None:
-            return self._lines([one[0] for one in values])
-        specs = []
-        for one in values:
-            self._seq += 1
-            payload = self._make(one, self._seq)
-            key = job_key(self._digest, self._prefix + b"\0".join(one))
-            specs.append(JobSpec(payload=_encode(payload), key=key))
-        return specs
-
-    def records(self, records: list[bytes]) -> list[JobSpec]:
-        """One job for each record of input; empty command lines are none."""
-        if self._make is None:
-            return self._lines(records)
-        return self.jobs([(record,) for record in records])
-
-    def _lines(self, lines: Sequence[bytes]) -> list[JobSpec]:
-        digest, prefix, shell = self._digest, self._prefix, self._shell
-        sh = shell == "sh"
-        specs = []
-        for line in lines:
-            if not line or line.isspace():
+    def make_argv(values: Values, seq: int) -> BashPayload:
+        argv: list[bytes] = []
+        for texts, marks in words:
+            if texts == _ALONE and _means_all(marks[0]):
+                argv += map(marks[0].form, values)
                 continue
-            payload = _encode(BashPayload(command=line, shell="sh") if sh else BashPayload(command=line))
-            specs.append(JobSpec(payload=payload, key=job_key(digest, prefix + line)))
-        return specs
+            # People are shown `a-'b c'`, and there is one way to show it; an empty value is no word at all.
+            rows = [(value,) for value in values] if repeat and any(map(_means_all, marks)) else [values]
+            for row in rows:
+                word = [texts[0]]
+                for mark, following in zip(marks, texts[1:], strict=True):
+                    value = _value(mark, row if mark.place is None else values, seq, total, unquoted)
+                    if texts == _ALONE and mark.place is not None and value:
+                        argv.append(value)
+                        break
+                    if not value or not _NO_QUOTES.match(value) or (_means_all(mark) and len(row) != 1):
+                        return script(values, seq)
+                    word += (value, following)
+                else:
+                    argv.append(b"".join(word))
+        return BashPayload(argv=tuple(argv))
+
+    return make_argv
+
+
+def _means_all(mark: Mark) -> bool:
+    return mark.kind == "values" and mark.place is None
+
+
+def _words_of(parts: Parts) -> list[Parts]:
+    """The words of a text, none of whose blanks is quoted."""
+    words = [Parts([b""], [])]
+    for text, mark in zip(parts.texts, [*parts.marks, None], strict=True):
+        first, *others = text.split(b" ")
+        words[-1].texts[-1] += first
+        words += [Parts([other], []) for other in others]
+        if mark is not None:
+            words[-1].marks.append(mark)
+            words[-1].texts.append(b"")
+    return words
+
+
+def _whole_words(template: Template) -> Maker:
+    parts = [template.reader.read(word) for word in template.words]
+    if template.appended and not any(one.marks for one in parts):
+        parts.append(Parts([b"", b""], [Mark("values")]))
+
+    def make(values: Values, seq: int) -> BashPayload:
+        argv: list[bytes] = []
+        for texts, marks in parts:
+            if texts == _ALONE and _means_all(marks[0]):
+                argv += map(marks[0].form, values)
+                continue
+            word = [texts[0]]
+            for mark, text in zip(marks, texts[1:], strict=True):
+                word += (_value(mark, values, seq, template.total, unquoted), text)
+            argv.append(b"".join(word))
+        return BashPayload(argv=tuple(argv))
+
+    return make
+
+
+def _repeated(template: Template, parts: Parts, filling: Sequence[Quoter]) -> Maker:
+    pieces = list(_context_pieces(parts, filling))
+    total, shell = template.total, _shell(template)
+
+    def fill(piece: _Piece, own: Values, values: Values, seq: int) -> bytes:
+        filled = [piece.texts[0]]
+        for mark, quoter, text in zip(piece.marks, piece.filling, piece.texts[1:], strict=True):
+            filled += (_value(mark, own if mark.place is None else values, seq, total, quoter), text)
+        return b"".join(filled)
+
+    def make(values: Values, seq: int) -> BashPayload:
+        filled = []
+        for piece in pieces:
+            if any(map(_means_all, piece.marks)):
+                filled.append(b" ".join([fill(piece, (value,), values, seq) for value in values]))
+            else:
+                filled.append(fill(piece, values, values, seq))
+        return BashPayload(command=b"".join(filled), shell=shell)
+
+    return make
+
+
+@dataclass
+class _Piece:
+    """A word of a text, or the blanks between two."""
+
+    texts: list[bytes] = field(default_factory=lambda: [b""])
+    marks: list[Mark] = field(default_factory=list)
+    filling: list[Quoter] = field(default_factory=list)
+
+
+def _context_pieces(parts: Parts, filling: Sequence[Quoter]) -> Iterator[_Piece]:
+    """The text cut into blanks and words; a word goes up to the next blank, quoted or not."""
+    current = _Piece()
+    for place, text in enumerate(parts.texts):
+        end = 0
+        for match in _WORD.finditer(text):
+            if match.start() > end:
+                yield current
+                yield _Piece([text[end : match.start()]])
+                current = _Piece()
+            current.texts[-1] += match[0]
+            end = match.end()
+        if end < len(text):
+            yield current
+            yield _Piece([text[end:]])
+            current = _Piece()
+        if place < len(parts.marks):
+            current.marks.append(parts.marks[place])
+            current.filling.append(filling[place])
+            current.texts.append(b"")
+    yield current

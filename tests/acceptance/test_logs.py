@@ -82,7 +82,7 @@ def test_a_whole_batch_with_names(program: Program) -> None:
 
 def test_attempts_by_number(program: Program) -> None:
     line = b"echo try$(ls | wc -l); touch $(mktemp XXXX); test $(ls | wc -l) = 3\n"
-    program("run", "-q", "--retries", "2", stdin=line)
+    program("run", "-q", "--retries", "3", stdin=line)
     assert program("logs", "b1.1").stdout == b"try2\n"
     assert program("logs", "b1.1", "--attempt", "1").stdout == b"try0\n"
     assert program("logs", "b1.1.2").stdout == b"try1\n"
@@ -199,7 +199,7 @@ def test_a_follower_that_does_not_read_holds_nobody_up(program: Program, gated: 
 
 def test_further_attempts_are_followed(program: Program, gated: Path, tmp_path: Path) -> None:
     script = b"echo try; if test -e again; then %s else touch again; %s exit 5; fi\n" % (WAIT_2, WAIT)
-    running = program.start("run", "-q", "--retries", "1", stdin=script)
+    running = program.start("run", "-q", "--retries", "2", stdin=script)
     wait_for(lambda: b"b1.1.1" in program("ps").stdout)
     follower = Follower(program, tmp_path, "logs", "b1.1", "--follow")
     follower.says(b"try\n")
@@ -261,7 +261,7 @@ def test_a_python_job_is_followed(program: Program, gated: Path, tmp_path: Path)
 
 def test_a_batch_is_followed_to_its_end(program: Program, gated: Path, tmp_path: Path) -> None:
     lines = b"%s echo one\necho two\ntest -e x || { touch x; echo three; exit 1; }\n" % WAIT
-    running = program.start("run", "-q", "-j3", "--retries", "1", stdin=lines)
+    running = program.start("run", "-q", "-j3", "--retries", "2", stdin=lines)
     wait_for(lambda: b"b1.1.1" in program("ps").stdout)
     logs = Follower(program, tmp_path, "logs", "b1", "--follow")
     logs.says(b"b1.2\ttwo\n")

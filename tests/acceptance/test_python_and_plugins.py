@@ -16,6 +16,7 @@ from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, job_key
 from parallel_runner.model.terms import Terms
 from parallel_runner.runner.one_shot import NewBatch, View, run_new
+from parallel_runner.runner.pacing import Conduct
 from parallel_runner.settings.home import resolve_home
 from parallel_runner.tools.python_call import ship
 
@@ -25,7 +26,7 @@ calls = [ship(lambda x: x * factor, i) for i in range(5)] + [ship(fails)]
 specs = [JobSpec(payload=msgspec.msgpack.encode(call), key=job_key(b"", b"%d" % i)) for i, call in enumerate(calls)]
 terms = (Terms(tool="python", cwd=os.getcwdb()),)
 batch = NewBatch(header=BatchHeader(cwd=os.getcwdb(), identity=b"test", terms=terms), command="test", jobs=specs)
-sys.exit(run_new(resolve_home(None, os.environ), batch, View(jobs=2, keep_order=True)))
+sys.exit(run_new(resolve_home(None, os.environ), batch, View(conduct=Conduct(2), keep_order=True)))
 """
 
 PLUGIN = """

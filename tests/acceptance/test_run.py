@@ -144,8 +144,9 @@ def test_json_and_results(program: Program, tmp_path: Path) -> None:
     assert {row["seq"]: row["exit_code"] for row in rows} == {1: 0, 2: 0, 3: 3}
     assert [row["stdout_b64"] for row in rows if row["seq"] == 2] == ["/w=="]
     assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 3
-    program("run", "-q", "--results", str(tmp_path / "dir"), "echo", ":::", "x")
-    assert (tmp_path / "dir" / "1" / "stdout").read_bytes() == b"x\n"
+    done = program("run", "-q", "--results", str(tmp_path / "dir"), "echo", ":::", "x")
+    assert (tmp_path / "dir" / "1" / "x" / "stdout").read_bytes() == b"x\n"
+    assert done.stdout == b""
 
 
 def test_large_output_keeps_head_and_tail(program: Program) -> None:
@@ -169,7 +170,7 @@ def test_long_lines_on_both_streams_are_not_mixed(program: Program) -> None:
 
 
 def test_retries_and_timeouts(program: Program) -> None:
-    done = program("run", "--retries", "2", stdin=b"echo x >> tries; [ $(wc -l < tries) = 3 ]\n")
+    done = program("run", "--retries", "3", stdin=b"echo x >> tries; [ $(wc -l < tries) = 3 ]\n")
     assert done.returncode == 0
     assert [row["final"] for row in program.results()] == [False, False, True]
 

@@ -33,7 +33,7 @@ def validated(program: Program, name: str, text: bytes) -> list[dict[str, Any]]:
 
 def test_attempts(program: Program, tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
-    limits = ("--timeout", "1", "--retries", "1", "--max-output", "1K")
+    limits = ("--timeout", "1", "--retries", "2", "--max-output", "1K")
     done = program("run", "--json", *limits, "--results", str(file), stdin=MIXED)
     assert len(validated(program, "attempt", done.stdout)) == 15
     assert len(validated(program, "attempt", file.read_bytes())) == 15
@@ -43,6 +43,15 @@ def test_attempts(program: Program, tmp_path: Path) -> None:
     assert any("command_b64" in one for one in told)
     assert any(one.get("stdout_truncated") for one in told)
     assert {one["class"] for one in told} >= {None, "exit", "signal", "timeout"}
+
+
+def test_results_in_the_words_of_gnu_parallel(program: Program, tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    done = program("run", "-k", "--results", str(file), "echo {}; exit {}", ":::", "0", "3")
+    assert done.returncode == 1
+    first, second = validated(program, "results-json", file.read_bytes())
+    assert (first["V"], first["Stdout"], first["Exitval"]) == (["0"], "0\n", 0)
+    assert (second["V"], second["Command"], second["Exitval"]) == (["3"], "echo 3; exit 3", 3)
 
 
 def test_history_and_why(program: Program) -> None:
@@ -82,13 +91,13 @@ def test_schemas_are_closed(program: Program, name: str) -> None:
     schema = json.loads(program("config", "schema", name).stdout)
     top = schema["$defs"][schema["$ref"].rpartition("/")[2]]
     assert top["additionalProperties"] is False, "a key that is not published would pass"
-    assert "type" in top["required"]
+    assert "type" in top["required"] or name == "results-json"
 
 
 def test_an_unknown_schema_is_refused(program: Program) -> None:
     done = program("config", "schema", "atempt")
     assert done.returncode == 102
-    assert b"attempt, history, why, ps, settings" in done.stderr
+    assert b"attempt, history, why, ps, results-json, settings" in done.stderr
     assert json.loads(program("config", "schema", "settings").stdout) == json.loads(
         program("config", "schema").stdout
     )

@@ -10,6 +10,7 @@ from parallel_runner.ids import job_id
 from parallel_runner.model.job import Job
 from parallel_runner.model.terms import Terms
 from parallel_runner.runner.leasing import Leasing
+from parallel_runner.runner.pacing import Conduct, Pacing
 from parallel_runner.runner.recording import Recorder
 from parallel_runner.runner.slots import Slots
 from parallel_runner.scheduler.needs import Needs
@@ -36,7 +37,8 @@ def test_a_pool_whose_idle_workers_left_grows_again(tmp_path: Path) -> None:
     executor = Counting()
     schedule = Schedule([Terms(tool="bash")], Needs([], {}))
     recorder = Recorder(journal, executor, "owner", clock)
-    leasing = Leasing(schedule, executor, recorder, Slots(journal, "owner", 10, 1, clock), 1, clock)
+    slots = Slots(journal, "owner", 10, 1, clock)
+    leasing = Leasing(schedule, executor, recorder, slots, 1, clock, Pacing(Conduct(1), clock))
     schedule.add([Job(job_id(1, 1), 0, b"")])
     leasing.lease()
     assert executor.asked == [1]

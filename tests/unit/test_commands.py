@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from parallel_runner.errors import UsageError
 from parallel_runner.model.ports import JobContext, Refusal, Spawn
 from parallel_runner.tools.bash import BashPayload, BashTool, plain_words
-from parallel_runner.workflows.template import SpecMaker, compile_template, quote
+from parallel_runner.workflows.job_maker import JobMaker, Recipe
+from parallel_runner.workflows.quoting import quote
+from parallel_runner.workflows.rows import Format, RowReader
+from parallel_runner.workflows.template import Template, compile_template
 
 CONTEXT = JobContext(b"/", {b"PATH": b"/usr/bin:/bin"}, 1, 257)
 
@@ -87,7 +90,7 @@ def test_quoted_words_reach_bash_as_they_are(words: list[bytes]) -> None:
     ("words", "values", "expected"),
     [
         ([b"gzip", b"-9"], [b"a b"], (b"gzip", b"-9", b"a b")),
-        ([b"cp", b"{}", b"{}.bak"], [b"$x"], (b"cp", b"$x", b"$x.bak")),
+        ([b"cp", b"{}", b"{}.bak"], [b"x"], (b"cp", b"x", b"x.bak")),
         ([b"cmp {1} {2}"], [b"a", b"b"], (b"cmp", b"a", b"b")),
         ([b"tar", b"{}"], [b"a", b"b"], (b"tar", b"a", b"b")),
     ],
@@ -95,27 +98,34 @@ def test_quoted_words_reach_bash_as_they_are(words: list[bytes]) -> None:
 def test_plain_templates_keep_arguments_as_words(
     words: list[bytes], values: Sequence[bytes], expected: tuple[bytes, ...]
 ) -> None:
-    assert compile_template(words, len(values), "bash")(values, 1).argv == expected
+    assert compile_template(Template(tuple(words)), len(values))(values, 1).argv == expected
 
 
 def test_other_templates_are_scripts_with_quoted_arguments() -> None:
-    make = compile_template([b"echo {} | wc -c; echo {#}"], 1, "bash")
-    assert make([b"a'b"], 7).command == b"echo 'a'\\''b' | wc -c; echo 7"
-    assert compile_template([b"{}"], 1, "bash")([b"rm -rf x"], 1).command == b"'rm -rf x'"
+    make = compile_template(Template((b"echo {} | wc -c; echo {#}",)), 1)
+    assert make([b"a'b"], 7).command == b"echo 'a'\"'\"'b' | wc -c; echo 7"
+
+
+def test_the_placeholder_alone_is_the_command_line_itself() -> None:
+    assert compile_template(Template((b"{}",)), 1)([b"rm -rf x"], 1).command == b"rm -rf x"
 
 
 def test_a_source_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="there are 1 input sources"):
-        compile_template([b"echo {2}"], 1, "bash")
+        compile_template(Template((b"echo {2}",)), 1)
+
+
+def maker(*words: bytes, digest: bytes = b"digest") -> JobMaker:
+    """A maker of jobs of a template."""
+    return JobMaker(Recipe(Template(words), digest), RowReader(Format()))
 
 
 def test_keys_name_jobs_by_content() -> None:
-    maker = SpecMaker([b"echo"], 1, "bash", b"digest")
-    first, second, third = maker.jobs([(b"a",), (b"b",), (b"a",)])
+    first, second, third = maker(b"echo").rows([(b"a",), (b"b",), (b"a",)])
     assert first.key == third.key != second.key
-    assert SpecMaker([b"echo"], 1, "bash", b"another").jobs([(b"a",)])[0].key != first.key
+    assert maker(b"echo", digest=b"another").rows([(b"a",)])[0].key != first.key
     assert msgspec.msgpack.decode(first.payload, type=BashPayload).command == b"echo a"
 
 
 def test_empty_lines_are_no_commands() -> None:
-    assert len(SpecMaker([], 1, "bash", b"").records([b"true", b"", b"  ", b"false"])) == 2
+    assert len(maker().records([b"true", b"", b"  ", b"false"])) == 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.outcome import NOT_KEPT, Outcome
 from parallel_runner.reports.failures import MOST_GROUPS, Failed, group, told
 from parallel_runner.reports.plain import columns, first_line, one_line
 from parallel_runner.reports.summary import KEPT, Failures, label_of, next_commands
@@ -136,3 +136,11 @@ def test_the_exact_lines_to_type() -> None:
     ]
     assert next_commands(17, tally, 0, ["exit"]) == ["to run the failed ones again: parallel-runner retry b17"]
     assert next_commands(17, {State.SUCCEEDED: 5}, 0) == []
+
+
+def test_outputs_that_were_lost_are_counted_even_of_jobs_that_succeeded() -> None:
+    failures = Failures()
+    failures.note(Outcome(1 << 40, State.SUCCEEDED))
+    assert (failures.count, failures.unkept) == (0, 0)
+    failures.note(Outcome(1 << 40, State.SUCCEEDED, detail=f"left over and ended: sleep(7); {NOT_KEPT}"))
+    assert (failures.count, failures.unkept) == (0, 1)

@@ -55,6 +55,9 @@ ORDER BY b.id DESC LIMIT :limit;
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
 
+-- name: batches_with_results: batches by what they run and where that also write their results elsewhere
+SELECT * FROM batches WHERE cwd = ? AND identity = ? AND results <> '' ORDER BY id DESC;
+
 -- name: pending_jobs: jobs without a final outcome after they were last queued, with the number of attempts made
 SELECT j.id, j.terms, j.payload,
        (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),
@@ -161,8 +164,9 @@ SELECT id FROM jobs WHERE id > ? AND id < ? AND name = ?;
 
 -- name: job_names: names that begin so; of the first jobs only, it is for somebody who waits for a word
 SELECT name FROM jobs
-WHERE id > ?1 AND id < min(?2, ?1 + 100000) AND name IS NOT NULL AND substr(name, 1, length(?3)) = ?3
-ORDER BY id LIMIT ?4;
+WHERE id > :after AND id < min(:end, :after + 100000)
+  AND name IS NOT NULL AND substr(name, 1, length(:beginning)) = :beginning
+ORDER BY id LIMIT :most;
 
 -- name: losses: how often a job's end is not known, or was its worker's, before an attempt
 SELECT count(*) FROM outcomes

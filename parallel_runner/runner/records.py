@@ -1,0 +1,72 @@
+"""What is written beside the journal while a batch runs: its job log and its results."""
+
+from __future__ import annotations
+
+from parallel_runner.errors import StateError
+from parallel_runner.ids import job_of, seq_of
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.batch import BatchHeader, Presentation
+from parallel_runner.model.job import Job
+from parallel_runner.runner.joblog import JobLog, logged
+from parallel_runner.runner.labels import Labels
+from parallel_runner.runner.recording import Told
+from parallel_runner.runner.results import open_results
+
+
+class Records:
+    """The files that a batch's outcomes are written to."""
+
+    def __init__(self, header: BatchHeader, outputs: str, *, go_on: bool) -> None:
+        """Open them; `go_on`: what they have stays.
+
+        Raises:
+            InputUnreadableError: one cannot be written.
+        """
+        shown = Presentation.unpacked(header.results)
+        self.labels = Labels(header.terms, shown)
+        self._outputs = outputs
+        self._path = shown.joblog
+        self._log = JobLog(shown.joblog, self.labels, go_on=go_on) if shown.joblog else None
+        self._results = open_results(shown.results, self.labels, go_on=go_on) if shown.results else None
+
+    @property
+    def instead(self) -> bool:
+        """Whether the results stand for what would be printed."""
+        return self._results is not None and self._results.instead
+
+    def shown(self, told: Told) -> None:
+        """A job has ended for good, in the order in which that is told."""
+        self._write(lambda: self._log.write(told) if self._log is not None else None)
+        if self.instead:
+            self._write(lambda: self._results.write(told, self._outputs) if self._results is not None else None)
+
+    def attempt(self, told: Told) -> None:
+        """An attempt has ended."""
+        if self._results is not None and not self._results.instead:
+            results = self._results
+            self._write(lambda: results.write(told, self._outputs))
+
+    def _write(self, write: object) -> None:
+        assert callable(write)
+        try:
+            write()
+        except OSError as error:
+            raise StateError(
+                f"the job log or the results cannot be written: {error.strerror}"
+                f"{': ' + str(error.filename) if error.filename else ''}"
+            ) from error
+
+    def catch_up(self, journal: Journal, batch: int) -> None:
+        """Write the lines that a killed runner could not write any more."""
+        if self._log is None:
+            return
+        known = logged(self._path)
+        for row in journal.attempts(batch):
+            job = job_of(row.outcome.attempt)
+            if row.final and seq_of(job) not in known:
+                self._log.write(Told(row.outcome, True, Job(job, row.terms, row.payload, 0, row.name)))
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._log is not None:
+            self._log.close()
