@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parallel_runner import __version__
-from parallel_runner.errors import EXIT_INTERNAL, EXIT_USAGE, ParallelRunnerError
+from parallel_runner.errors import EXIT_INTERNAL, EXIT_STATE, EXIT_USAGE, ParallelRunnerError
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -101,12 +104,15 @@ def call(arguments: Sequence[str]) -> int:
     except ParallelRunnerError as error:
         tell(str(error))
         return error.exit_code
-    except NobodyReadsError:
+    except (NobodyReadsError, BrokenPipeError):
         return 141
     except SystemExit as leave:
         # So click ends when it has completed a word for a shell.
         return leave.code if isinstance(leave.code, int) else 0
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _UNWRITABLE and error.filename is None:
+            tell(f"the output cannot be written: {error.strerror}")
+            return EXIT_STATE
         if os.environ.get("PARALLEL_RUNNER_TRACEBACK"):
             raise
         tell(f"internal error: {error!r} (a fault of ours; PARALLEL_RUNNER_TRACEBACK=1 shows where)")
@@ -126,10 +132,29 @@ def tell(message: str) -> None:
 
 def main() -> None:
     """The entry point. Ends by `os._exit` once all is flushed: teardown costs 10 ms and can only harm."""
+    fill_closed()
     code = call(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except BrokenPipeError:
             code = code or 141
+        except (OSError, ValueError):
+            code = code or EXIT_STATE
     os._exit(code)
+
+
+def fill_closed() -> None:
+    """Put something on the first three descriptors where they are closed.
+
+    Else the next file that is opened, a journal say, becomes stdout. `sys.stdin` stays None: whoever wants to read
+    it must be told that it is closed, not that it is empty.
+    """
+    for fd, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None and os.open(os.devnull, os.O_RDWR) != fd:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    # Not to be closed by whoever forgets them: the descriptors stay for life.
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115

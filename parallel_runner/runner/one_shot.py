@@ -173,7 +173,7 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
 
     again = list(states)
     prepare = (lambda journal: journal.requeue(row.id, again)) if again else None
-    return run_again(home, row.id, view, prepare, complete)
+    return run_again(home, row.id, view, prepare, complete, own_failures=True)
 
 
 def run_again(
@@ -182,6 +182,8 @@ def run_again(
     view: View,
     prepare: Callable[[Journal], object] | None = None,
     complete: Callable[[Session], None] | None = None,
+    *,
+    own_failures: bool = False,
 ) -> int:
     """Go on with a batch; returns the exit code.
 
@@ -191,6 +193,7 @@ def run_again(
         view: what is shown.
         prepare: may open ended jobs again, before the batch is taken over.
         complete: adds what is missing of the input, once it is taken over.
+        own_failures: the exit code counts only what fails in this run, as GNU parallel's `--resume` does.
 
     Raises:
         StateError: somebody runs it.
