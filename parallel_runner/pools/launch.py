@@ -102,7 +102,7 @@ def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, std
     # A fork that is not followed by exec has no mark in /proc/PID/environ; so it must not outlive its worker.
     die_with_parent(signal.SIGKILL, worker)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, *_DEFAULT_SIGNALS):
+    for number in (signal.SIGTERM, signal.SIGURG, *_DEFAULT_SIGNALS):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setsid()

@@ -10,7 +10,7 @@ from parallel_runner.errors import UsageError
 from parallel_runner.ids import seq_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.model.outcome import Output
-from parallel_runner.reports.records import json_line, outcome_record
+from parallel_runner.reports.records import ParallelRecord, json_line, outcome_record
 from parallel_runner.runner.joblog import ended_as, ran
 from parallel_runner.runner.labels import Labels
 from parallel_runner.runner.printing import tagged
@@ -146,20 +146,20 @@ class _Objects:
             return
         outcome = told.outcome
         end = ended_as(outcome)
-        record = {
-            "Seq": seq_of(told.job.id),
-            "Host": ":",
-            "Starttime": round(outcome.started_at, 3),
-            "JobRuntime": round(outcome.usage.wall, 3),
-            "Send": self._labels.sent(told.job),
-            "Receive": outcome.out.size,
-            "Exitval": end.exit_value,
-            "Signal": end.signal,
-            "Command": _text(self._labels.command(told.job)),
-            "V": [_text(value) for value in self._labels.values(told.job)],
-            "Stdout": _text(_whole(outputs, outcome.out)),
-            "Stderr": _text(_whole(outputs, outcome.err)),
-        }
+        record = ParallelRecord(
+            seq=seq_of(told.job.id),
+            host=":",
+            starttime=round(outcome.started_at, 3),
+            job_runtime=round(outcome.usage.wall, 3),
+            send=self._labels.sent(told.job),
+            receive=outcome.out.size,
+            exitval=end.exit_value,
+            signal=end.signal,
+            command=_text(self._labels.command(told.job)),
+            v=tuple(_text(value) for value in self._labels.values(told.job)),
+            stdout=_text(_whole(outputs, outcome.out)),
+            stderr=_text(_whole(outputs, outcome.err)),
+        )
         _write_all(self._fd, json_line(record))
 
 
