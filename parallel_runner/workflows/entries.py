@@ -11,7 +11,7 @@ import msgspec
 
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.model.fan_out import FanOut
-from parallel_runner.model.ports import Tool
+from parallel_runner.model.ports import Tool, public_fields
 from parallel_runner.model.terms import Terms
 from parallel_runner.settings.documents import Document
 from parallel_runner.workflows.checking import Checker, Complain, nearest
@@ -77,7 +77,7 @@ class Lookup:
         """
         if name not in self._found:
             tool = self._get(name)
-            fields = msgspec.structs.fields(tool.payload_type)
+            fields = public_fields(tool.payload_type)
             as_bytes = frozenset(one.name for one in fields if "bytes" in str(one.type))
             self._found[name] = _Known(tool, tuple(one.name for one in fields), as_bytes)
         return self._found[name]

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from parallel_runner.model.lifecycle import FailureClass
+from parallel_runner.model.ports import public_fields
 from parallel_runner.model.terms import PRIORITIES
 from parallel_runner.settings.documents import parse_yaml
 from parallel_runner.tools import registry
@@ -79,7 +80,7 @@ def test_every_key_is_documented() -> None:
 def test_every_field_of_every_tool_is_documented() -> None:
     for name in registry.names():
         (row,) = re.findall(rf"^\| `{name}` \|(.*)$", PAGE, re.MULTILINE)
-        for field in registry.get(name).payload_type.__struct_fields__:
+        for field in (one.name for one in public_fields(registry.get(name).payload_type)):
             told = row if name != "bash" else row.replace("shell: bash or sh", "shell")
             if field in ("pickled", registry.get(name).main_field):
                 continue  # A bare value; a shipped function, which no file can hold.
