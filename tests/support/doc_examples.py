@@ -2,8 +2,8 @@
 
 A page speaks to the tests by fences and by comments that its readers do not see:
 
-- a fence marked `console` holds commands behind `$ ` (their further lines behind `> `), each followed by its output,
-  stdout and stderr as a terminal shows them;
+- a fence marked `console` holds commands behind `$ ` (their further lines behind `> `), each followed by its
+  output, stdout and stderr as a terminal shows them;
 - `<!-- not run: REASON -->` right before a fence leaves it out;
 - `<!-- file: NAME -->` right before a fence of any kind makes it a file;
 - `<!-- setup: COMMANDS -->` runs commands that are not shown.
@@ -143,6 +143,19 @@ def agrees(expected: Sequence[str], output: str) -> bool:
     return re.fullmatch(expression(expected), "".join(f"{line}\n" for line in lines)) is not None
 
 
+def pairs_of(page: str, tool: str) -> list[tuple[str, str]]:
+    """Rows of the tables that name a command of `tool` and one of ours: what is typed there, and here.
+
+    Rows with `…` are no commands.
+    """
+    found = []
+    for row in re.findall(r"^\| `(.*)` \| `(.*)` \|$", page, re.MULTILINE):
+        there, here = (cell.replace("\\|", "|") for cell in row)
+        if re.search(rf"\b{tool}\b", there) and "parallel-runner run" in here and "…" not in there + here:
+            found.append((there, here))
+    return found
+
+
 def run_page(steps: Sequence[Step], work: Path, scripts: Path, env: Mapping[str, str]) -> list[str]:
     """Do what a page says in the directory `work`, in one bash; what did not come out as it says.
 
@@ -193,7 +206,7 @@ def compared(todo: Sequence[Command | File], output: str) -> list[str]:
 
 def furnish_path(place: Path, program: Sequence[str]) -> str:
     """Directories for PATH that hold `program` under the name that readers type; made below `place`."""
-    script = f"#!/bin/sh\nexec {' '.join(program)} \"$@\"\n"
+    script = f'#!/bin/bash\nexec {" ".join(program)} "$@"\n'
     for directory in (place / "bin", place / "work" / ".venv" / "bin"):
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "parallel-runner").write_text(script)
