@@ -14,7 +14,7 @@ from parallel_runner.journal.rows import BatchRow, unpack_attempts
 from parallel_runner.journal.store import AttemptRow, Journal
 from parallel_runner.model.lifecycle import FailureClass, State, satisfies
 from parallel_runner.model.outcome import Outcome, shell_status
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import Limits, Terms
 from parallel_runner.reports.exit_words import exit_words
 from parallel_runner.reports.records import Base64, Bytes, Class, Record, Seconds, Stamp, describe, stamp, text_of
@@ -209,8 +209,10 @@ def _due(known: Known) -> float:
         return 0.0
     outcome = known.rows[-1].outcome
     losses = sum(row.outcome.failure in _LOST for row in known.rows)
+    interrupted = sum(row.outcome.state is State.INTERRUPTED for row in known.rows)
+    past = Past(losses, losses + interrupted)
     read_only = known.terms.tool in registry.BUILT_IN and registry.get(known.terms.tool).read_only
-    delay = decide(outcome, known.terms, number_of(outcome.attempt), losses, read_only=read_only).delay
+    delay = decide(outcome, known.terms, number_of(outcome.attempt), past, read_only=read_only).delay
     return outcome.started_at + outcome.usage.wall + delay if delay else 0.0
 
 
