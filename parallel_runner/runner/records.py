@@ -79,7 +79,7 @@ class Records:
             ) from error
 
     def catch_up(self, journal: Journal, batch: int, besides: Collection[int]) -> None:
-        """Write the lines that a killed runner could not write any more; those of attempts `besides` come anyway."""
+        """Write the lines that a killed runner could not write any more; those of `besides` come anyway."""
         if self._log is None:
             return
         known = logged(self._path)
