@@ -14,14 +14,14 @@ from parallel_runner.settings.units import duration_of, size_of
 from parallel_runner.workflows.checking import Complain, nearest
 
 _LIMITS: dict[str, tuple[Callable[[object], Any], str]] = {
-    "timeout": (duration_of, "a duration, like 30, 90s or 10min"),
-    "grace": (duration_of, "a duration, like 2 or 500ms"),
-    "max_output": (size_of, "a size, like 65536 or 10M"),
-    "memory": (size_of, "a size, like 512M or 2G"),
-    "cpu_time": (duration_of, "a duration, like 60 or 5min"),
+    "timeout": (duration_of, "a duration, like 30, 90s or 10min, of at most 300 years"),
+    "grace": (duration_of, "a duration, like 2 or 500ms, of at most 300 years"),
+    "max_output": (size_of, "a size, like 65536 or 10M, less than 8388608T"),
+    "memory": (size_of, "a size, like 512M or 2G, less than 8388608T"),
+    "cpu_time": (duration_of, "a duration, like 60 or 5min, of at most 300 years"),
     "processes": (size_of, "a count"),
     "open_files": (size_of, "a count"),
-    "file_size": (size_of, "a size, like 1G"),
+    "file_size": (size_of, "a size, like 1G, less than 8388608T"),
 }
 _CHOICES = {"leftovers": ("term", "keep", "kill"), "on_unknown": ("rerun", "hold")}
 TERMS_KEYS = ("cwd", "env", "stdin", "retries", "idempotent", "nice", *_CHOICES, *_LIMITS)
@@ -51,7 +51,7 @@ def read_terms(at: Complain, value: Mapping[str, Any], base: Terms, here: str) -
             else:
                 at((key,), f"expected one of {', '.join(choices)}, got {value[key]!r}")
     if "cwd" in value:
-        if isinstance(value["cwd"], str):
+        if isinstance(value["cwd"], str) and "\0" not in value["cwd"]:
             changes["cwd"] = os.fsencode(os.path.normpath(os.path.join(here, value["cwd"])))
         else:
             at(("cwd",), f"expected a directory, got {value['cwd']!r}")
