@@ -15,7 +15,7 @@ WIDTH = 100
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, help="How many. Default: 20.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, help="How many. Default: 20.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per batch.")
 @home_option
 def command(limit: int, as_json: bool, home: str | None) -> None:

@@ -12,10 +12,13 @@ from parallel_runner.journal.prune import prune
 from parallel_runner.journal.store import Journal
 
 HISTORY_DAYS = 30
+MOST_DAYS = 36_500
 
 
 @click.command()
-@click.option("--days", type=click.IntRange(0), default=HISTORY_DAYS, help="Keep what ended later. Default: 30.")
+@click.option(
+    "--days", type=click.IntRange(0, MOST_DAYS), default=HISTORY_DAYS, help="Keep what ended later. Default: 30."
+)
 @home_option
 def command(days: int, home: str | None) -> None:
     """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is being run."""
