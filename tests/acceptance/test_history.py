@@ -28,3 +28,12 @@ def test_the_largest_that_is_taken_works(program: Program) -> None:
     assert (done.returncode, done.stdout) == (0, b"1\n")
     assert program("history", "-n", "1000000").returncode == 0
     assert program("prune", "--days", "36500").returncode == 0
+
+
+def test_a_home_may_begin_with_two_slashes(program: Program) -> None:
+    home = f"/{program.home}"
+    assert program("run", "--home", home, "echo {}", ":::", "1").returncode == 0
+    for verb in (("history",), ("results", "b1"), ("logs", "b1.1")):
+        done = program(*verb, "--home", home)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
