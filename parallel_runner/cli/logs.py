@@ -9,9 +9,9 @@ import click
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import reading, write
 from parallel_runner.errors import StateError, UsageError
-from parallel_runner.ids import number_of, parse_name
+from parallel_runner.ids import number_of
 from parallel_runner.journal.segments import read_output
-from parallel_runner.reports.finding import find_job
+from parallel_runner.reports.finding import find_attempt
 
 
 @click.command()
@@ -22,9 +22,7 @@ from parallel_runner.reports.finding import find_job
 def command(job: str, only: str | None, home: str | None) -> None:
     """Print what JOB (b17.3, or b17.3.1 for one attempt) wrote: its stdout to stdout, its stderr to stderr."""
     with reading(home) as journal:
-        parsed = parse_name(job)
-        wanted = parsed[2] if parsed else None
-        batch, ident = find_job(journal, job.rsplit(".", 1)[0] if wanted is not None else job)
+        batch, ident, wanted = find_attempt(journal, job)
         outcomes = [row.outcome for row in journal.attempts(batch.id, ident)]
         if wanted is not None:
             outcomes = [outcome for outcome in outcomes if number_of(outcome.attempt) == wanted]
