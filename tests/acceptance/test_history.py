@@ -37,3 +37,10 @@ def test_a_home_may_begin_with_two_slashes(program: Program) -> None:
         done = program(*verb, "--home", home)
         assert done.returncode == 0, done.stderr
         assert done.stdout
+
+
+def test_what_was_just_done_can_be_removed_at_once(program: Program) -> None:
+    assert program("run", "echo {}", ":::", "1", "2", "3").returncode == 0
+    done = program("prune", "--days", "0")
+    assert done.stdout.startswith(b"removed 1 batches"), done.stdout
+    assert program("history").stdout == b""

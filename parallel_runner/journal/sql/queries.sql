@@ -24,6 +24,9 @@ INSERT OR REPLACE INTO leases (worker, owner, attempts) VALUES (?, ?, ?);
 -- name: drop_lease: a worker holds nothing any more
 DELETE FROM leases WHERE worker = ?;
 
+-- name: drop_leases: nothing is held by an owner's workers but by those of a list
+DELETE FROM leases WHERE owner = ? AND worker NOT IN (SELECT value FROM json_each(?));
+
 -- name: add_outcome: the end of an attempt; the first word about it stands
 INSERT INTO outcomes (attempt, final, state, failure, exit_code, signal, started_at, wall, user, system, max_rss,
                       out, err, streams, worker, containment, detail, partial)
@@ -162,6 +165,9 @@ SELECT id, owner FROM batches WHERE state = 'open' AND owner IS NOT NULL;
 
 -- name: terms_of_batch: the terms of a batch's jobs
 SELECT terms FROM batches WHERE id = ?;
+
+-- name: all_terms: the terms of all batches
+SELECT terms FROM batches;
 
 -- name: terms_of_job: which of its batch's terms a job has
 SELECT terms FROM jobs WHERE id = ?;
