@@ -18,7 +18,7 @@ from parallel_runner.ids import attempt_id, batch_of, job_id, job_of
 from parallel_runner.journal import statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
-from parallel_runner.journal.rows import decode_streams, unpack_attempts
+from parallel_runner.journal.rows import decode_streams, decode_terms, unpack_attempts
 from parallel_runner.journal.store import Journal
 
 STEP_SECONDS = 0.02
@@ -44,6 +44,8 @@ class Pruned:
     segments: int = 0
     locks: int = 0
     """Lock files of owners and workers that are no more."""
+    environments: int = 0
+    """Environments, and streams that were cut into jobs, of batches that are no more."""
     freed: int = 0
     """Bytes given back to the file system."""
 
@@ -102,6 +104,10 @@ def prune(journal: Journal, older_than_days: float, now: datetime) -> Pruned:
         pruned.freed += os.stat(path).st_size
         os.unlink(path)
         pruned.segments += 1
+    for path in _left_by_batches(journal):
+        pruned.freed += os.stat(path).st_size
+        os.unlink(path)
+        pruned.environments += 1
     pruned.locks = _remove_locks(journal, now.timestamp() - FRESH)
     return pruned
 
@@ -186,6 +192,27 @@ def _referenced(journal: Journal) -> Iterator[str]:
             for output in decode_streams(streams):
                 yield from (extent.segment for extent in output.extents)
         after = rows[-1][0]
+
+
+def _left_by_batches(journal: Journal) -> list[str]:
+    """Environments and streams that no batch names, and whose maker cannot be about to make one."""
+    layout = journal.layout
+    # In this order: an owner that is dead by now has no batch that is not in the journal.
+    paths = {
+        f"{folder}/{name}"
+        for folder in (layout.environments, layout.inputs)
+        for name in os.listdir(folder)
+        if not is_held(layout.owner_lock(_stem(name)))
+    }
+    if paths:
+        named = {_stem(terms.environment) for row in journal.read("all_terms") for terms in decode_terms(row[0])}
+        paths = {path for path in paths if _stem(os.path.basename(path)) not in named}
+    return sorted(paths)
+
+
+def _stem(name: str) -> str:
+    """The owner that made a file, whose name begins with its token."""
+    return name.partition(".")[0]
 
 
 def _remove_locks(journal: Journal, before: float) -> int:

@@ -16,7 +16,7 @@ from parallel_runner.model.terms import Terms
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_streams = msgspec.msgpack.Decoder(tuple[Output, Output]).decode
-_decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
+decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
 
 
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ def batch_from(row: Sequence[Any]) -> BatchRow:
     ident, name, cwd, identity, results, terms, command, complete, state, owner, created, ended = row
     return BatchRow(
         id=ident,
-        header=BatchHeader(name=name, cwd=cwd, identity=identity, results=results, terms=_decode_terms(terms)),
+        header=BatchHeader(name=name, cwd=cwd, identity=identity, results=results, terms=decode_terms(terms)),
         command=command,
         input_complete=bool(complete),
         state=state,
