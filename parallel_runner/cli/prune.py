@@ -7,6 +7,7 @@ import click
 from parallel_runner.cli.options import home_option, the_home
 from parallel_runner.cli.reading import line
 from parallel_runner.clock import SystemClock
+from parallel_runner.journal import disk
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.prune import prune
 from parallel_runner.journal.store import Journal
@@ -22,7 +23,9 @@ MOST_DAYS = 36_500
 @home_option
 def command(days: int, home: str | None) -> None:
     """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is being run."""
-    journal = Journal(StateLayout(the_home(home).state))
+    layout = StateLayout(the_home(home).state)
+    disk.make_room(layout)
+    journal = Journal(layout)
     try:
         pruned = prune(journal, days, SystemClock().now())
         line(f"removed {pruned.batches} batches; {pruned}")

@@ -213,6 +213,9 @@ PRAGMA freelist_count;
 -- name: return_pages: give some of them back to the file system
 PRAGMA incremental_vacuum(512);
 
+-- name: return_few_pages: where moving many would take room that is not there
+PRAGMA incremental_vacuum(8);
+
 -- name: checkpoint: move what is in the write-ahead log, as far as nobody reads it
 PRAGMA wal_checkpoint(PASSIVE);
 
