@@ -39,6 +39,9 @@ def closes_its_streams():
     sys.stdout.close()
     sys.stderr = None
 
+def inherited():
+    return [fd for fd in range(3, 100) if os.path.exists(f"/proc/self/fd/{fd}")]
+
 def niceness():
     return os.nice(0)
 """
@@ -76,3 +79,9 @@ def test_niceness_holds_in_process_too(program: Program) -> None:
     wanted = str(min(19, os.nice(0) + 7)).encode()
     _, stdout, _, _ = run_job(program, {"python": "functions:niceness", "nice": 7})
     assert stdout == wanted + b"\n"
+
+
+@pytest.mark.parametrize("limits", [{}, {"open_files": 6}])
+def test_nothing_of_the_worker_is_inherited(program: Program, limits: dict[str, int]) -> None:
+    _, stdout, _, _ = run_job(program, {"python": "functions:inherited", **limits})
+    assert stdout == b"[]\n"
