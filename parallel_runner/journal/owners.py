@@ -48,6 +48,7 @@ def unregister(journal: Journal, owner: Owner) -> None:
     """
     spooled = sorted(spooled_workers(journal.layout))
     journal.gather("drop_leases", [(owner.token, json.dumps(spooled))])
+    journal.gather("drop_locks_of_owner", [(owner.token,)])
     journal.gather("drop_owner", [(owner.token,)])
     journal.flush()
     owner.lock.remove()

@@ -9,22 +9,23 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from parallel_runner.errors import StateError
-from parallel_runner.ids import MAX_SEQ, batch_name, job_id
+from parallel_runner.ids import GROUP_BASE, batch_name, job_id, seq_of
 from parallel_runner.journal import statements
 from parallel_runner.journal.connection import connect, translated
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow, batch_from, outcome_from, outcome_row, pack_attempts
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.terms import Terms
 
 _encode = msgspec.msgpack.Encoder().encode
 _PAGE = 256
@@ -115,7 +116,16 @@ class Journal:
 
     def create_batch(self, header: BatchHeader, owner: str, command: str) -> int:
         """Write a batch's row; returns its id."""
-        values = (header.name, header.cwd, header.identity, header.results, _encode(header.terms), command, owner)
+        values = (
+            header.name,
+            header.cwd,
+            header.identity,
+            header.results,
+            _encode(header.terms),
+            _encode(header.rules),
+            command,
+            owner,
+        )
         with self.transaction() as connection:
             cursor = connection.execute(statements.get("add_batch"), (*values, time.time()))
             assert cursor.lastrowid is not None
@@ -131,8 +141,15 @@ class Journal:
         needs = [
             (first + i, job_id(batch, need.job), need.when) for i, spec in enumerate(specs) for need in spec.needs
         ]
+        needs += [
+            (job_id(batch, group), first + i, "member") for i, spec in enumerate(specs) for group in spec.groups
+        ]
         if needs:
             self.gather("add_need", needs)
+
+    def set_terms(self, batch: int, terms: Sequence[Terms]) -> None:
+        """Gather: the batch has more terms than before; none of the old ones changes."""
+        self.gather("set_terms", [(_encode(tuple(terms)), batch)])
 
     def finish_input(self, batch: int) -> None:
         """Gather: all jobs of the batch are there."""
@@ -163,7 +180,7 @@ class Journal:
 
     # -- reading
 
-    def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def read(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with translated(self.layout.journal):
             return self._connection.execute(statements.get(statement), values).fetchall()
@@ -196,9 +213,12 @@ class Journal:
         rows = self.read("pending_jobs", (job_id(batch, after_seq), job_id(batch + 1, 0), limit))
         return [Job(ident, terms, payload, number or 0, name or "") for ident, terms, payload, number, name in rows]
 
-    def count_pending(self, batch: int) -> int:
-        """How many jobs have no final outcome."""
-        return int(self.read("count_pending", _jobs_of(batch))[0][0])
+    def count_pending(self, batch: int, places: tuple[int, int] | None = None) -> int:
+        """How many jobs have no final outcome: all of a batch, or those from one place to another."""
+        bounds = _jobs_of(batch)
+        if places is not None:
+            bounds = (job_id(batch, places[0] - 1), job_id(batch, places[1] + 1))
+        return int(self.read("count_pending", bounds)[0][0])
 
     def is_pending(self, job: int) -> bool:
         """Whether a job has no final outcome since it was last queued."""
@@ -217,16 +237,35 @@ class Journal:
         return {job: State(state) for job, state in self.read("final_states", _attempts_of(batch))}
 
     def needs(self, batch: int) -> list[tuple[int, int, str]]:
-        """(job, needed job, condition) for all of a batch."""
-        return [(job, needed, when) for job, needed, when in self.read("needs_of_batch", _jobs_of(batch))]
+        """(job, needed job, condition) for all of a batch; for a group (group, job, `member`)."""
+        return [
+            (job, needed, when)
+            for job, needed, when in self.read("needs_of_batch", (job_id(batch, 0), job_id(batch + 1, 0)))
+        ]
 
-    def requeue(self, batch: int, states: Iterable[State], jobs: Iterable[int] | None = None) -> int:
+    def groups_of(self, job: int) -> list[int]:
+        """The ids of the groups that a job belongs to."""
+        return [group for (group,) in self.read("groups_of_job", (job,))]
+
+    def last_place(self, batch: int) -> int:
+        """The place of the last job of a batch; 0 when it has none."""
+        last = self.read("last_job", _jobs_of(batch))[0][0]
+        return seq_of(last) if last is not None else 0
+
+    def requeue(
+        self,
+        batch: int,
+        states: Iterable[State],
+        jobs: Iterable[int] | None = None,
+        classes: Iterable[FailureClass] | None = None,
+    ) -> int:
         """Open jobs that ended in one of these states again, and those that were skipped because of them.
 
         Args:
             batch: which batch; it becomes `interrupted` if it was done.
             states: ends to open again.
             jobs: only these jobs, by id; None: all.
+            classes: only what failed so; None: all.
 
         Returns how many jobs were opened. One that has used up its attempt numbers stays as it is.
         """
@@ -236,6 +275,7 @@ class Journal:
             "high": high,
             "states": json.dumps([state.value for state in states]),
             "jobs": None if jobs is None else json.dumps(list(jobs)),
+            "classes": None if classes is None else json.dumps([one.value for one in classes]),
         }
         with self.transaction() as connection:
             connection.execute(statements.get("begin_requeue"))
@@ -250,7 +290,10 @@ class Journal:
 
     def attempts(self, batch: int, job: int | None = None) -> Iterator[AttemptRow]:
         """The outcomes of a batch, or of one job, in order; read as they are asked for."""
-        after, end = _attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)
+        return self.attempts_between(*(_attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)))
+
+    def attempts_between(self, after: int, end: int) -> Iterator[AttemptRow]:
+        """The outcomes after an attempt and before another, in order."""
         # In pages: an open cursor would keep the write-ahead log from being reset for as long as the reader takes.
         while rows := self.read("attempts", (after, end, _PAGE)):
             for row in rows:
@@ -265,8 +308,8 @@ class Journal:
 
 
 def _jobs_of(batch: int) -> tuple[int, int]:
-    return job_id(batch, 0), job_id(batch, MAX_SEQ)
+    return job_id(batch, 0), job_id(batch, GROUP_BASE)
 
 
 def _attempts_of(batch: int) -> tuple[int, int]:
-    return job_id(batch, 0) << 8, job_id(batch, MAX_SEQ) << 8
+    return job_id(batch, 0) << 8, job_id(batch, GROUP_BASE) << 8

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Extent, Outcome, Usage
+from parallel_runner.model.outcome import NOT_KEPT, Extent, Outcome, Usage
 from parallel_runner.model.ports import Call, Lease, Refusal, Spawn
 from parallel_runner.model.terms import Terms
 from parallel_runner.pools import kernel, launch
@@ -134,7 +134,7 @@ class Execution:
         )
         out, err = self._out.finish(), self._err.finish()
         if self._out.lost or self._err.lost:
-            details.append("output not kept: no space left on the state's file system")
+            details.append(NOT_KEPT)
         if self._ending and self._ending.detail:
             details.insert(0, self._ending.detail)
         if self.kept or self.escaped:

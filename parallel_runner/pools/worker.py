@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
 from collections import deque
 
@@ -20,16 +21,18 @@ import msgspec
 
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.journal.layout import StateLayout
+from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.spool import Began, Ended, Freed, SpoolWriter, pack
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Extent, Outcome
 from parallel_runner.model.ports import Lease, Refusal
-from parallel_runner.pools import frames
+from parallel_runner.pools import frames, verdicts
 from parallel_runner.pools.capture import Stream
 from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
 from parallel_runner.pools.classify import ending_as
 from parallel_runner.pools.execution import Execution, refusal_outcome, refused
+from parallel_runner.pools.following import Followers
 from parallel_runner.pools.plans import Plan, make_plan
 
 FLUSH_INTERVAL = 0.02
@@ -37,6 +40,9 @@ FLUSH_INTERVAL = 0.02
 OUTCOME_INTERVAL = 0.04
 """Seconds that outcomes of short jobs are gathered while more of them wait: each word wakes the supervisor up."""
 HEARTBEAT = 5.0
+PLANS_KEPT = 64
+FOLLOW = signal.SIGURG
+"""Says that somebody wants to follow what the job in hand writes. Ignored by any process that does not know it."""
 SPOOL_LIMIT = 256 * 1024
 """Bytes at which what is acknowledged is dropped from the spool."""
 
@@ -79,6 +85,7 @@ class Worker:
         self._poller.register(self._supervisor, select.POLLIN)
         self._poller.register(signal_fd, select.POLLIN)
         self._execution = Execution(self._poller, out, err, self, delegation)
+        self._followers = Followers(self._layout.following, self._token, self._poller, out, err)
         self._send(frames.Hello(os.getpid()))
         while not self._leaving:
             if self._queue:
@@ -106,6 +113,7 @@ class Worker:
         self._unsent_began = began
         self._began_due = time.monotonic() + FLUSH_INTERVAL
         outcome = self._outcome_of(lease)
+        self._followers.end()
         self._current = 0
         self._unsent_began = b""
         self._began_due = float("inf")
@@ -141,12 +149,35 @@ class Worker:
             return refused(State.FAILED, FailureClass.SPAWN, str(error))
         if isinstance(launch, Refusal):
             return refusal_outcome(launch)
-        return self._execution.run(plan.terms, launch, plan.env, lease, self._token)
+        outcome = self._execution.run(plan.terms, launch, plan.env, lease, self._token)
+        return self._judged(outcome, plan, lease) if plan.terms.expect or plan.terms.validate else outcome
+
+    def _judged(self, outcome: Outcome, plan: Plan, lease: Lease) -> Outcome:
+        """The outcome by what was expected of it, and by the command that checks it."""
+        terms, outputs = plan.terms, self._layout.outputs
+        try:
+            if terms.expect is not None:
+                outcome = verdicts.meets(terms.expect, outcome, outputs)
+            if terms.validate is None or outcome.state is not State.SUCCEEDED or self._execution.escaped:
+                return outcome
+            own = verdicts.check_terms(terms, terms.validate)
+            with verdicts.check_launch(terms.validate, outcome, outputs, plan.env, terms.cwd) as (launch, env):
+                if isinstance(launch, Refusal):
+                    check = refusal_outcome(launch)
+                else:
+                    check = self._execution.run(own, launch, env, lease, self._token)
+        except OSError as error:
+            detail = f"not validated: {error.strerror}"
+            return msgspec.structs.replace(outcome, state=State.FAILED, failure=FailureClass.SPAWN, detail=detail)
+        return verdicts.by_check(outcome, check, lambda output: b"".join(read_output(outputs, output)))
 
     def _plan(self, lease: Lease) -> Plan:
         key = (lease.batch, lease.terms)
         plan = self._plans.get(key)
         if plan is None:
+            if len(self._plans) >= PLANS_KEPT:
+                # Each has an environment of its own: jobs that all differ would fill the memory.
+                self._plans.clear()
             plan = make_plan(self._terms[key].terms, self._layout, self._slot)
             plan.tool.preload()
             self._plans[key] = plan
@@ -155,10 +186,13 @@ class Worker:
     # -- what goes on beside it (Execution calls these two)
 
     def attend(self, fd: int) -> None:
-        """Serve the channel, the supervisor's pidfd, or a signal."""
+        """Serve the channel, the supervisor's pidfd, a signal, or who follows."""
         if fd == self._signal_fd:
-            os.read(fd, 64)
-            self._on_sigterm()
+            told = os.read(fd, 64)
+            if FOLLOW in told:
+                self._followers.look(self._current)
+            if signal.SIGTERM in told:
+                self._on_sigterm()
         elif fd == self._supervisor:
             self._on_supervisor_death()
         elif fd == self._channel.fileno():
@@ -167,6 +201,8 @@ class Worker:
             if self._channel.closed:
                 # The pidfd is the truth; it follows within microseconds, or the supervisor dropped this worker.
                 self._on_supervisor_death()
+        elif fd in self._followers:
+            self._followers.attend(fd)
 
     def tick(self, now: float) -> float:
         """Send what is due; returns when to be called again (monotonic seconds)."""
@@ -318,3 +354,4 @@ class Worker:
         until = time.monotonic() + HEARTBEAT
         while not self._orphaned and not self._channel.flush() and time.monotonic() < until:
             select.select([], [self._channel], [], FLUSH_INTERVAL)
+        self._followers.leave()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from parallel_runner.errors import DataError, InputUnreadableError, Problem
@@ -28,19 +29,30 @@ _NO_TEXT = "has half of a surrogate pair (\\ud800 to \\udfff), which is no chara
 
 @dataclass
 class Document:
-    """A parsed document."""
+    """A parsed document. Where something stands is looked up only when asked for: most are without mistakes."""
 
     file: str
     value: Any
-    lines: dict[Path, int] = field(default_factory=dict)
-    """Line (1-based) of each key path."""
+    node: Any = None
+    """What the YAML parser made of it, with positions."""
+    text: str = ""
+    """The text of a JSON document, whose parser keeps no positions."""
+    first_line: int = 1
 
     def line_of(self, path: Sequence[str | int]) -> int:
-        """The line of a key path, or of the nearest thing around it."""
-        place = tuple(path)
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
+        """The line (1-based) of a key path, or of the nearest thing around it."""
+        if self.node is None and self.text:
+            self.node, self.text = _positions(self.text), ""
+        node = self.node
+        if node is None:
+            return self.first_line
+        line = node.start_mark.line
+        for part in path:
+            found = _step(node, part)
+            if found is None:
+                break
+            line, node = found
+        return int(line) + self.first_line
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
         """A problem at a key path."""
@@ -84,9 +96,8 @@ def parse_yaml(text: str, file: str) -> Document:
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(text, Loader=loader)
+        node = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         told = getattr(error, "problem", None) or str(error)
@@ -95,12 +106,46 @@ def parse_yaml(text: str, file: str) -> Document:
         ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(problems=[Problem(message=f"is no YAML: {error}", file=file, line=1)]) from error
-    document = Document(file, None)
+    document = Document(file, None, node)
     if node is not None:
         # A value takes a character at least, so only aliases come to more of them than there are characters.
         aliased = min(MAX_ALIASED, _ALIASED_ALWAYS + _ALIASED_PER_CHARACTER * len(text))
         document.value = _Builder(document, yaml, len(text) + aliased).build(node, ())
     return document
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """The C parser without its guesses at what plain text means, half of its time: `_scalar` has ours."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def resolve(self, kind: type, value: Any, implicit: Any) -> str:
+            return "tag:yaml.org,2002:str"
+
+    return Loader
+
+
+def _positions(text: str) -> Any:
+    """JSON read as the YAML that it nearly is, for the sake of its lines; None: it is not."""
+    import yaml
+
+    try:
+        return yaml.compose(text, Loader=_loader())
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+
+
+def _step(node: Any, part: str | int) -> tuple[int, Any] | None:
+    """The line (0-based) and the node of a key or an index."""
+    if isinstance(part, int):
+        if isinstance(node.value, list) and part < len(node.value) and not isinstance(node.value[part], tuple):
+            return node.value[part].start_mark.line, node.value[part]
+        return None
+    for pair in node.value if isinstance(node.value, list) else ():
+        if isinstance(pair, tuple) and pair[0].value == part:
+            return pair[0].start_mark.line, pair[1]
+    return None
 
 
 @dataclass
@@ -113,14 +158,12 @@ class _Builder:
     """Values that may still be made."""
 
     def build(self, node: Any, path: Path) -> Any:
-        """The value of a node, its line noted."""
-        line = node.start_mark.line + 1
-        self.document.lines.setdefault(path, line)
+        """The value of a node."""
         self.left -= 1
         if self.left < 0:
-            raise self._error("its aliases (*name) expand to too many values; write fewer of them", line)
+            raise self._error("its aliases (*name) expand to too many values; write fewer of them", node)
         if len(path) > MAX_DEPTH:
-            raise self._error(f"is nested deeper than {MAX_DEPTH}", line)
+            raise self._error(f"is nested deeper than {MAX_DEPTH}", node)
         if isinstance(node, self.yaml.ScalarNode):
             return _scalar(node, path, self.document)
         if isinstance(node, self.yaml.SequenceNode):
@@ -128,16 +171,14 @@ class _Builder:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, self.yaml.ScalarNode) else None
-            at = key_node.start_mark.line + 1
             if key is None or key in result or _SURROGATE.search(key):
                 message = f"the key {key!r} is given twice" if key in result else "a key must be plain text"
-                raise self._error(message, at, show_path(path))
-            place = (*path, key)
-            self.document.lines[place] = at
-            result[key] = self.build(value_node, place)
+                raise self._error(message, key_node, show_path(path))
+            result[key] = self.build(value_node, (*path, key))
         return result
 
-    def _error(self, message: str, line: int, key: str = "") -> DataError:
+    def _error(self, message: str, node: Any, key: str = "") -> DataError:
+        line = node.start_mark.line + 1
         return DataError(problems=[Problem(message=message, file=self.document.file, line=line, key=key)])
 
 
@@ -169,7 +210,7 @@ def _scalar(node: Any, path: Path, document: Document) -> Any:
 
 
 def parse_json(text: str, file: str, first_line: int = 1) -> Document:
-    """Parse JSON. Lines are those of the document's start only: the parser keeps no positions.
+    """Parse JSON; `first_line` is where it begins in its file.
 
     Raises:
         DataError: it is no JSON, has duplicate keys, or text that is none.
@@ -189,7 +230,7 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Document:
     except (ValueError, RecursionError) as error:
         line = first_line + getattr(error, "lineno", 1) - 1
         raise DataError(problems=[Problem(message=f"is no JSON: {error}", file=file, line=line)]) from error
-    document = Document(file, value, {(): first_line})
+    document = Document(file, value, None, text, first_line)
     if _SURROGATE_ESCAPE.search(text) and (places := list(_not_text(value))):
         raise DataError(problems=[document.problem(path, _NO_TEXT) for path in places])
     return document
