@@ -118,10 +118,10 @@ def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, std
     os.dup2(out, 1)
     os.dup2(err, 2)
     # The worker's lock lives as long as any descriptor of it: a child must not keep a dead worker alive.
-    # By what is open: the limit on numbers may be the job's own by now, lower than some of them.
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if fd > 2:
-            os.closerange(fd, fd + 1)
+    os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    # That limit may be the job's own by now, lower than some descriptors; there is room to list them only now.
+    for name in os.listdir("/proc/self/fd"):
+        os.closerange(max(3, int(name)), int(name) + 1)
     sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False, encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
