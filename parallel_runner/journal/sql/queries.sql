@@ -24,6 +24,9 @@ INSERT OR REPLACE INTO leases (worker, owner, attempts) VALUES (?, ?, ?);
 -- name: drop_lease: a worker holds nothing any more
 DELETE FROM leases WHERE worker = ?;
 
+-- name: drop_leases: nothing is held by an owner's workers but by those of a list
+DELETE FROM leases WHERE owner = ? AND worker NOT IN (SELECT value FROM json_each(?));
+
 -- name: add_outcome: the end of an attempt; the first word about it stands
 INSERT INTO outcomes (attempt, final, state, failure, exit_code, signal, started_at, wall, user, system, max_rss,
                       out, err, streams, worker, containment, detail, partial)
@@ -236,6 +239,9 @@ DELETE FROM locks WHERE name = ?;
 -- name: terms_of_batch: the terms of a batch's jobs
 SELECT terms FROM batches WHERE id = ?;
 
+-- name: all_terms: the terms of all batches
+SELECT terms FROM batches;
+
 -- name: terms_of_job: which of its batch's terms a job has
 SELECT terms FROM jobs WHERE id = ?;
 
@@ -279,6 +285,9 @@ PRAGMA freelist_count;
 
 -- name: return_pages: give some of them back to the file system
 PRAGMA incremental_vacuum(512);
+
+-- name: return_few_pages: where moving many would take room that is not there
+PRAGMA incremental_vacuum(8);
 
 -- name: checkpoint: move what is in the write-ahead log, as far as nobody reads it
 PRAGMA wal_checkpoint(PASSIVE);
