@@ -68,7 +68,7 @@ def test_what_a_dead_runner_s_worker_ended_reaches_log_and_results(program: Prog
 def test_an_orphan_s_job_can_be_cancelled_while_its_batch_is_resumed(program: Program) -> None:
     killed(program, "began", "-j1", stdin=b"touch began; exec sleep 60\n")
     resumed = program.start("resume", "b1")
-    wait_for(lambda: b'"open"' in program("history", "--json").stdout, 20.0, "the batch is not taken over")
+    wait_for(lambda: b'"running"' in program("history", "--json").stdout, 20.0, "the batch is not taken over")
     assert program("cancel", "b1.1").returncode == 0
     assert resumed.wait(20) == 1
     assert resumed.stderr is not None
