@@ -108,32 +108,10 @@ class Known(NamedTuple):
 def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
     """All that is known of a job of a batch."""
     terms_index, payload, name = journal.read("one_job", (job,))[0][1:4]
-    terms = batch.header.terms[terms_index]
-    rows = list(journal.attempts(batch.id, job))
-    needs = tuple(
-        NeedRecord(
-            job=job_name(needed),
-            id=need_name,
-            when=when,
-            state=State(ended) if ended else None,
-            met=satisfies(when, State(ended) if ended else None),
-        )
-        for needed, when, need_name, ended in journal.read("needs_of_job", (job,))
-    )
-    known = Known(
-        job=job,
-        terms=terms,
-        rows=rows,
-        pending=journal.is_pending(job),
-        needs=needs,
-        holder=_holder(journal, job),
-        runner_alive=batch.owner is not None and is_alive(journal.layout, batch.owner),
-        batch_state=batch.state,
-        now=time.time(),
-    )
+    known = _known(journal, batch, job, batch.header.terms[terms_index])
+    terms, rows = known.terms, known.rows
     place = place_of(known)
     command, command_b64 = text_of(describe(terms.tool, payload))
-    ended = None if known.pending or not rows else rows[-1].outcome.state
     return StoryRecord(
         batch=batch_name(batch.id),
         job=job_name(job),
@@ -144,9 +122,9 @@ def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
         cwd=text_of(terms.cwd)[0],
         where=place.where,
         reason=place.reason,
-        state=ended,
+        state=None if known.pending or not rows else rows[-1].outcome.state,
         batch_state=batch.state if batch.state != "open" or known.runner_alive else "interrupted",
-        needs=needs,
+        needs=tuple(known.needs),
         attempts=tuple(_tried(row, terms.tool) for row in rows),
         worker=worker_record(journal, place.live) if place.live else None,
         limits=_limits(terms.limits),
@@ -154,6 +132,26 @@ def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
         retry_due_at=stamp(place.due),
         next=_next(known, place),
     )
+
+
+def _known(journal: Journal, batch: BatchRow, job: int, terms: Terms) -> Known:
+    needs = journal.read("needs_of_job", (job,))
+    return Known(
+        job=job,
+        terms=terms,
+        rows=list(journal.attempts(batch.id, job)),
+        pending=journal.is_pending(job),
+        needs=[_need(*row) for row in needs],
+        holder=_holder(journal, job),
+        runner_alive=batch.owner is not None and is_alive(journal.layout, batch.owner),
+        batch_state=batch.state,
+        now=time.time(),
+    )
+
+
+def _need(job: int, when: str, name: str | None, ended: str | None) -> NeedRecord:
+    state = State(ended) if ended else None
+    return NeedRecord(job=job_name(job), id=name, when=when, state=state, met=satisfies(when, state))
 
 
 def place_of(known: Known) -> Place:
