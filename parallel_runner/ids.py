@@ -7,6 +7,9 @@ one integer each, so that no table maps between them and the journal's rows stay
     job     = attempt >> 8
     batch   = job >> 32
 
+A group of jobs, which others may wait for as for one job, has the id of a job at a place that no job reaches:
+GROUP_BASE and up. It stands in the table of dependencies only.
+
 People see `b17`, `b17.3` and `b17.3.1`. The end of a job that was never executed (skipped, cancelled while queued)
 takes the next number as well.
 """
@@ -18,6 +21,8 @@ import re
 
 MAX_SEQ = (1 << 32) - 1
 MAX_ATTEMPTS = 255
+GROUP_BASE = 1 << 31
+"""The place of the first group of a batch; places below are jobs'."""
 
 _NAME = re.compile(r"b?(\d{1,7})(?:\.(\d{1,10}))?(?:\.(\d{1,3}))?\Z")
 
@@ -45,6 +50,11 @@ def number_of(attempt: int) -> int:
 def batch_of(job: int) -> int:
     """The batch that a job belongs to."""
     return job >> 32
+
+
+def is_group(job: int) -> bool:
+    """Whether an id is a group's, and no job's."""
+    return job & MAX_SEQ >= GROUP_BASE
 
 
 def seq_of(job: int) -> int:

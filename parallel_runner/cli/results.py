@@ -38,6 +38,7 @@ from parallel_runner.reports.records import describe, json_line, outcome_record
     multiple=True,
     help="Only attempts that failed so: exit, signal, timeout, … Can be repeated.",
 )
+@click.option("--tag", metavar="WORD", help="Only jobs that have this tag.")
 @click.option("--follow", is_flag=True, help="Go on, with each attempt as it ends, until nobody runs the batch.")
 @home_option
 def command(
@@ -46,6 +47,7 @@ def command(
     jobs: tuple[str, ...],
     states: tuple[str, ...],
     classes: tuple[str, ...],
+    tag: str | None,
     follow: bool,
     home: str | None,
 ) -> None:
@@ -62,9 +64,17 @@ def command(
                 or (classes and (outcome.failure is None or outcome.failure.value not in classes))
             ):
                 continue
-            told = describe(row.header.terms[attempt.terms].tool, attempt.payload)
+            terms = row.header.terms[attempt.terms]
+            if tag is not None and tag not in terms.tags:
+                continue
+            told = describe(terms.tool, attempt.payload)
             record = outcome_record(
-                outcome, journal.layout.outputs, final=attempt.final, name=attempt.name, command=told
+                outcome,
+                journal.layout.outputs,
+                final=attempt.final,
+                name=attempt.name,
+                command=told,
+                tags=terms.tags,
             )
             write(json_line(record))
 

@@ -41,6 +41,7 @@ def register(journal: Journal, kind: str) -> Owner:
 
 def unregister(journal: Journal, owner: Owner) -> None:
     """Be no owner any more. All workers must be gone."""
+    journal.gather("drop_locks_of_owner", [(owner.token,)])
     journal.gather("drop_owner", [(owner.token,)])
     journal.flush()
     owner.lock.remove()

@@ -16,6 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import msgspec
 
@@ -199,12 +200,20 @@ def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
     index = connection.execute(statements.get("terms_of_job"), (job,)).fetchone()
     if batch is None or index is None:
         return None
-    terms: Terms = _decode_terms(batch[0])[index[0]]
+    terms: Terms = _all_terms(batch[0])[index[0]]
     return terms
 
 
+@lru_cache(maxsize=2)
+def _all_terms(packed: bytes) -> tuple[Terms, ...]:
+    return _decode_terms(packed)
+
+
 def _clear_owners(
-    connection: sqlite3.Connection, dead: Iterable[str], batches: Iterable[tuple[int, str]], report: Report
+    connection: sqlite3.Connection,
+    dead: Iterable[str],
+    batches: Iterable[tuple[int, str]],
+    report: Report,
 ) -> None:
     for owner in dead:
         report.owners += connection.execute(statements.get("drop_owner"), (owner,)).rowcount

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from parallel_runner.model.batch import BatchHeader
+from parallel_runner.model.batch import BatchHeader, BatchRules
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import NO_OUTPUT, Outcome, Output, Usage
 from parallel_runner.model.terms import Terms
@@ -17,6 +17,7 @@ from parallel_runner.model.terms import Terms
 _encode = msgspec.msgpack.Encoder().encode
 decode_streams = msgspec.msgpack.Decoder(tuple[Output, Output]).decode
 _decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
+_decode_rules = msgspec.msgpack.Decoder(BatchRules).decode
 
 
 class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,10 +90,18 @@ def _inline(data: bytes | None) -> Output:
 
 def batch_from(row: Sequence[Any]) -> BatchRow:
     """A batch from the columns of table `batches`, in their order."""
-    ident, name, cwd, identity, results, terms, command, complete, state, owner, created, ended = row
+    ident, name, cwd, identity, results, terms, command, complete, state, owner, created, ended, rules = row
+    header = BatchHeader(
+        name=name,
+        cwd=cwd,
+        identity=identity,
+        results=results,
+        terms=_decode_terms(terms),
+        rules=_decode_rules(rules) if rules else BatchRules(),
+    )
     return BatchRow(
         id=ident,
-        header=BatchHeader(name=name, cwd=cwd, identity=identity, results=results, terms=_decode_terms(terms)),
+        header=header,
         command=command,
         input_complete=bool(complete),
         state=state,

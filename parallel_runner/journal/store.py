@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from parallel_runner.errors import StateError
-from parallel_runner.ids import MAX_SEQ, batch_name, job_id
+from parallel_runner.ids import GROUP_BASE, batch_name, job_id, seq_of
 from parallel_runner.journal import statements
 from parallel_runner.journal.connection import connect, translated
 from parallel_runner.journal.layout import StateLayout
@@ -25,6 +25,7 @@ from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
+from parallel_runner.model.terms import Terms
 
 _encode = msgspec.msgpack.Encoder().encode
 _PAGE = 256
@@ -115,7 +116,16 @@ class Journal:
 
     def create_batch(self, header: BatchHeader, owner: str, command: str) -> int:
         """Write a batch's row; returns its id."""
-        values = (header.name, header.cwd, header.identity, header.results, _encode(header.terms), command, owner)
+        values = (
+            header.name,
+            header.cwd,
+            header.identity,
+            header.results,
+            _encode(header.terms),
+            _encode(header.rules),
+            command,
+            owner,
+        )
         with self.transaction() as connection:
             cursor = connection.execute(statements.get("add_batch"), (*values, time.time()))
             assert cursor.lastrowid is not None
@@ -131,8 +141,15 @@ class Journal:
         needs = [
             (first + i, job_id(batch, need.job), need.when) for i, spec in enumerate(specs) for need in spec.needs
         ]
+        needs += [
+            (job_id(batch, group), first + i, "member") for i, spec in enumerate(specs) for group in spec.groups
+        ]
         if needs:
             self.gather("add_need", needs)
+
+    def set_terms(self, batch: int, terms: Sequence[Terms]) -> None:
+        """Gather: the batch has more terms than before; none of the old ones changes."""
+        self.gather("set_terms", [(_encode(tuple(terms)), batch)])
 
     def finish_input(self, batch: int) -> None:
         """Gather: all jobs of the batch are there."""
@@ -196,9 +213,12 @@ class Journal:
         rows = self.read("pending_jobs", (job_id(batch, after_seq), job_id(batch + 1, 0), limit))
         return [Job(ident, terms, payload, number or 0, name or "") for ident, terms, payload, number, name in rows]
 
-    def count_pending(self, batch: int) -> int:
-        """How many jobs have no final outcome."""
-        return int(self.read("count_pending", _jobs_of(batch))[0][0])
+    def count_pending(self, batch: int, places: tuple[int, int] | None = None) -> int:
+        """How many jobs have no final outcome: all of a batch, or those from one place to another."""
+        bounds = _jobs_of(batch)
+        if places is not None:
+            bounds = (job_id(batch, places[0] - 1), job_id(batch, places[1] + 1))
+        return int(self.read("count_pending", bounds)[0][0])
 
     def is_pending(self, job: int) -> bool:
         """Whether a job has no final outcome since it was last queued."""
@@ -217,8 +237,20 @@ class Journal:
         return {job: State(state) for job, state in self.read("final_states", _attempts_of(batch))}
 
     def needs(self, batch: int) -> list[tuple[int, int, str]]:
-        """(job, needed job, condition) for all of a batch."""
-        return [(job, needed, when) for job, needed, when in self.read("needs_of_batch", _jobs_of(batch))]
+        """(job, needed job, condition) for all of a batch; for a group (group, job, `member`)."""
+        return [
+            (job, needed, when)
+            for job, needed, when in self.read("needs_of_batch", (job_id(batch, 0), job_id(batch + 1, 0)))
+        ]
+
+    def groups_of(self, job: int) -> list[int]:
+        """The ids of the groups that a job belongs to."""
+        return [group for (group,) in self.read("groups_of_job", (job,))]
+
+    def last_place(self, batch: int) -> int:
+        """The place of the last job of a batch; 0 when it has none."""
+        last = self.read("last_job", _jobs_of(batch))[0][0]
+        return seq_of(last) if last is not None else 0
 
     def requeue(
         self,
@@ -276,8 +308,8 @@ class Journal:
 
 
 def _jobs_of(batch: int) -> tuple[int, int]:
-    return job_id(batch, 0), job_id(batch, MAX_SEQ)
+    return job_id(batch, 0), job_id(batch, GROUP_BASE)
 
 
 def _attempts_of(batch: int) -> tuple[int, int]:
-    return job_id(batch, 0) << 8, job_id(batch, MAX_SEQ) << 8
+    return job_id(batch, 0) << 8, job_id(batch, GROUP_BASE) << 8

@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from parallel_runner.model.job import JobSpec
 from parallel_runner.model.terms import Terms
+
+OnFailure = Literal["continue", "stop", "pause"]
+
+
+class Group(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Jobs that can be waited for as for one: it ends with the last of them, and succeeds when all of them did.
+
+    Its place is GROUP_BASE plus its index among the batch's groups; who belongs to it stands with the dependencies.
+    """
+
+    name: str
+    kind: Literal["foreach", "phase", "main"] = "foreach"
+    """phase: what follows waits for its barrier. main: everything but the last jobs."""
+
+
+class BatchRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What holds for a batch as a whole."""
+
+    on_failure: OnFailure = "continue"
+    """What a job's failure means for the others: nothing; what has not started is skipped; nothing new starts."""
+    deadline: float | None = None
+    """Seconds of one run after which what runs is ended and what has not started is skipped."""
+    retry_budget: int | None = None
+    """Attempts after failed ones, of all jobs together, in one run."""
+    barrier_timeout: float | None = None
+    """Seconds without progress of a phase after which the failure policy is followed; None: as is configured."""
+    barrier_delay: float | None = None
+    """Seconds between the end of a phase and the start of the next; None: as is configured."""
+    groups: tuple[Group, ...] = ()
+    finale: tuple[int, int] | None = None
+    """First and last place of the jobs that run after everything else."""
 
 
 class Presentation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -54,6 +86,7 @@ class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):
     results: str = ""
     """A packed Presentation; part of how `--resume` finds its batch."""
     terms: tuple[Terms, ...] = ()
+    rules: BatchRules = BatchRules()
 
 
 class BatchSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ class Need(msgspec.Struct, frozen=True, array_like=True):
     """What a job waits for."""
 
     job: int
-    """Place of the needed job in the batch, from 1."""
+    """Place of the needed job, or group, in the batch."""
     when: str = "succeeded"
     """succeeded | failed | finished."""
 
@@ -30,6 +30,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes
     """What makes it the same job at resume: see `job_key`."""
     needs: tuple[Need, ...] = ()
+    groups: tuple[int, ...] = ()
+    """Places of the groups that it belongs to."""
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):

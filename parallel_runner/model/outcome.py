@@ -76,8 +76,11 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 
 
 def shell_status(outcome: Outcome) -> int:
-    """The exit code a shell would show: 128 + n for a signal, 124 for a time-out, 126 for a refusal."""
-    if outcome.exit_code is not None:
+    """The exit code a shell would show: 128 + n for a signal, 124 for a time-out, 126 for a refusal.
+
+    Never 0 for what did not succeed: a command may have ended well and not have done what was expected of it.
+    """
+    if outcome.exit_code is not None and (outcome.exit_code or outcome.succeeded):
         return outcome.exit_code
     if outcome.state is State.TIMED_OUT:
         return 124

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -48,8 +49,17 @@ def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_onl
     own = number - losses
     allowed = own <= retry.max and number < MAX_ATTEMPTS
     if allowed and retry_covers(retry, outcome.state, outcome.failure, outcome.exit_code):
-        return Decision(outcome, final=False, delay=min(retry.max_backoff, retry.backoff * 2 ** (own - 1)))
+        wait = min(retry.max_backoff, retry.backoff * 2 ** (own - 1))
+        return Decision(outcome, final=False, delay=wait * _spread(outcome.attempt, retry.jitter))
     return Decision(outcome, final=True)
+
+
+def _spread(attempt: int, jitter: float) -> float:
+    """A factor from 1 - jitter to 1 + jitter, the same each time for the same attempt."""
+    if not jitter:
+        return 1.0
+    digest = hashlib.blake2b(attempt.to_bytes(8, "little"), digest_size=4).digest()
+    return 1.0 + jitter * (int.from_bytes(digest, "little") / 2**31 - 1.0)
 
 
 def reruns_unknown(terms: Terms, *, read_only: bool) -> bool:

@@ -41,8 +41,35 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     backoff: float = 0.0
     """Seconds before the second attempt; doubles with each further one."""
     max_backoff: float = 300.0
+    jitter: float = 0.0
+    """Share of the wait by which it is made shorter or longer, from 0 to 1: equal jobs shall not come at once."""
     lost_retries: int = 2
     """Attempts after a lost worker, apart from `max`; then the job is quarantined."""
+
+
+class Expectation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What an attempt must look like to have succeeded."""
+
+    exit: tuple[int, ...] = (0,)
+    """Exit codes that are a success."""
+    stdout: str = ""
+    """A regular expression that must match somewhere in what is kept of the stream; empty: anything."""
+    stderr: str = ""
+    stdout_contains: str = ""
+    """Text that must be in what is kept of the stream."""
+    stderr_contains: str = ""
+
+
+class Validation(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A command that says by its exit code whether an attempt that succeeded did what it should."""
+
+    command: bytes
+    timeout: float = 60.0
+    """Seconds after which it counts as failed."""
+
+
+PRIORITIES = ("highest", "high", "normal", "low", "lowest")
+NORMAL = PRIORITIES.index("normal")
 
 
 class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -72,6 +99,16 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     """What the job writes is told while it runs."""
     stop_on_loss: bool = False
     """True: a worker whose supervisor is lost ends the job instead of finishing it."""
+    tags: tuple[str, ...] = ()
+    """Words by which its results can be picked out."""
+    expect: Expectation | None = None
+    validate: Validation | None = None
+    locks: tuple[str, ...] = ()
+    """Names that no two running jobs of a home share."""
+    priority: int = NORMAL
+    """Place in PRIORITIES: of two ready jobs, the one with the lower number goes first."""
+    deadline: float | None = None
+    """Seconds from the start of the first attempt to the end of the last, waits between them included."""
 
 
 def retry_covers(policy: RetryPolicy, state: State, failure: FailureClass | None, exit_code: int | None) -> bool:

@@ -21,11 +21,12 @@ import msgspec
 
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.journal.layout import StateLayout
+from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.spool import Began, Ended, Freed, SpoolWriter, pack
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Extent, Outcome
 from parallel_runner.model.ports import Lease, Refusal
-from parallel_runner.pools import frames
+from parallel_runner.pools import frames, verdicts
 from parallel_runner.pools.capture import Stream
 from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
@@ -39,6 +40,7 @@ FLUSH_INTERVAL = 0.02
 OUTCOME_INTERVAL = 0.04
 """Seconds that outcomes of short jobs are gathered while more of them wait: each word wakes the supervisor up."""
 HEARTBEAT = 5.0
+PLANS_KEPT = 64
 FOLLOW = signal.SIGURG
 """Says that somebody wants to follow what the job in hand writes. Ignored by any process that does not know it."""
 SPOOL_LIMIT = 256 * 1024
@@ -146,12 +148,35 @@ class Worker:
             return refused(State.FAILED, FailureClass.SPAWN, str(error))
         if isinstance(launch, Refusal):
             return refusal_outcome(launch)
-        return self._execution.run(plan.terms, launch, plan.env, lease, self._token)
+        outcome = self._execution.run(plan.terms, launch, plan.env, lease, self._token)
+        return self._judged(outcome, plan, lease) if plan.terms.expect or plan.terms.validate else outcome
+
+    def _judged(self, outcome: Outcome, plan: Plan, lease: Lease) -> Outcome:
+        """The outcome by what was expected of it, and by the command that checks it."""
+        terms, outputs = plan.terms, self._layout.outputs
+        try:
+            if terms.expect is not None:
+                outcome = verdicts.meets(terms.expect, outcome, outputs)
+            if terms.validate is None or outcome.state is not State.SUCCEEDED or self._execution.escaped:
+                return outcome
+            own = verdicts.check_terms(terms, terms.validate)
+            with verdicts.check_launch(terms.validate, outcome, outputs, plan.env, terms.cwd) as (launch, env):
+                if isinstance(launch, Refusal):
+                    check = refusal_outcome(launch)
+                else:
+                    check = self._execution.run(own, launch, env, lease, self._token)
+        except OSError as error:
+            detail = f"not validated: {error.strerror}"
+            return msgspec.structs.replace(outcome, state=State.FAILED, failure=FailureClass.SPAWN, detail=detail)
+        return verdicts.by_check(outcome, check, lambda output: b"".join(read_output(outputs, output)))
 
     def _plan(self, lease: Lease) -> Plan:
         key = (lease.batch, lease.terms)
         plan = self._plans.get(key)
         if plan is None:
+            if len(self._plans) >= PLANS_KEPT:
+                # Each has an environment of its own: jobs that all differ would fill the memory.
+                self._plans.clear()
             plan = make_plan(self._terms[key].terms, self._layout, self._slot)
             plan.tool.preload()
             self._plans[key] = plan

@@ -6,6 +6,7 @@ Bytes that are not UTF-8 stand beside their text as `…_b64`. A key that is UNS
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_name, job_of, number_of, seq_of
 from parallel_runner.journal.segments import read_output
+from parallel_runner.model import fan_out
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Output
 from parallel_runner.tools import registry
@@ -53,6 +55,7 @@ class AttemptRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="at
     containment: Annotated[str | None, Meta(description="What held its processes: cgroup, subreaper or group.")]
     worker: str | None
     id: Annotated[str | UnsetType, Meta(description="The job's id in its batch file.")] = UNSET
+    tags: Annotated[tuple[str, ...] | UnsetType, Meta(description="The job's tags in its batch file.")] = UNSET
     command: str | UnsetType = UNSET
     command_b64: Base64 | UnsetType = UNSET
     detail: Annotated[str | UnsetType, Meta(description="One line for people.")] = UNSET
@@ -102,6 +105,8 @@ def stamp(seconds: float) -> str | None:
 def describe(tool: str, payload: bytes) -> bytes:
     """A job in one line; any bytes. A payload that its tool does not understand any more is shown as it is."""
     try:
+        if tool == fan_out.FAN_OUT:
+            return fan_out.describe(payload)
         known = registry.get(tool)
         return known.describe(msgspec.msgpack.decode(payload, type=known.payload_type))
     except (ParallelRunnerError, msgspec.MsgspecError, ImportError):
@@ -109,7 +114,13 @@ def describe(tool: str, payload: bytes) -> bytes:
 
 
 def outcome_record(
-    outcome: Outcome, outputs: str, *, final: bool, name: str = "", command: bytes | None = None
+    outcome: Outcome,
+    outputs: str,
+    *,
+    final: bool,
+    name: str = "",
+    command: bytes | None = None,
+    tags: Sequence[str] = (),
 ) -> AttemptRecord:
     """One attempt as a record.
 
@@ -119,6 +130,7 @@ def outcome_record(
         final: whether no attempt follows by itself.
         name: the job's id in its batch file.
         command: what the job was, when it is to be told.
+        tags: those of the job.
     """
     job = job_of(outcome.attempt)
     usage = outcome.usage
@@ -134,6 +146,7 @@ def outcome_record(
         state=outcome.state,
         failure=outcome.failure,
         exit_code=outcome.exit_code,
+        tags=tuple(tags) or UNSET,
         signal=outcome.signal,
         final=final,
         started_at=stamp(outcome.started_at),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from parallel_runner.clock import Clock
+from parallel_runner.model.job import Job
 from parallel_runner.model.ports import Executor, Lease
 from parallel_runner.runner.pacing import Pacing
 from parallel_runner.runner.recording import Recorder
@@ -26,7 +29,9 @@ class Leasing:
         batch: int,
         clock: Clock,
         pacing: Pacing,
+        seconds_left: Callable[[Job], float | None] = lambda _: None,
     ) -> None:
+        """`seconds_left` says how long an attempt of a job may take by deadlines; None: as long as it likes."""
         self._schedule = schedule
         self._executor = executor
         self._recorder = recorder
@@ -34,6 +39,7 @@ class Leasing:
         self._batch = batch
         self._clock = clock
         self._pacing = pacing
+        self._seconds_left = seconds_left
         self._sizes: dict[str, int] = {}
         self._asked_back: set[str] = set()
         self._starved_at: float | None = None
@@ -98,8 +104,18 @@ class Leasing:
     def _stage(self, pool: str, worker: str, count: int) -> None:
         taken = self._schedule.take(pool, count)
         self._recorder.stage(
-            worker, [Lease(attempt, self._batch, job.terms, job.payload) for attempt, job in taken]
+            worker,
+            [
+                Lease(attempt, self._batch, job.terms, job.payload, self._seconds_left(job))
+                for attempt, job in taken
+            ],
         )
+
+    def take_all_back(self) -> None:
+        """Have all jobs that have not begun come back."""
+        for offer in self._executor.offers():
+            if offer.held > 1:
+                self._executor.take_back(offer.worker, offer.held)
 
     def widen(self, want: int) -> None:
         """Run that many jobs at once from now on; what runs goes on to its end."""

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from parallel_runner.errors import EXIT_INPUT_UNREADABLE, EXIT_SIGNAL_BASE, EXIT_STATE, StateError
-from parallel_runner.ids import attempt_name, batch_name, batch_of, job_of
+from parallel_runner.errors import (
+    EXIT_INPUT_UNREADABLE,
+    StateError,
+)
+from parallel_runner.ids import attempt_name, batch_name, batch_of, job_id, job_of
 from parallel_runner.journal import owners
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
-from parallel_runner.reports import summary
-from parallel_runner.reports.failures import failure_lines
 from parallel_runner.reports.records import json_line, outcome_record
-from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
+from parallel_runner.runner.audience import Audience
+from parallel_runner.runner.batch_run import BatchRun
 from parallel_runner.runner.blocks import BlockStore
+from parallel_runner.runner.concluding import View, conclude
 from parallel_runner.runner.feeds import Feed, InputFeed, JournalFeed, ListFeed, Make
-from parallel_runner.runner.pacing import Conduct
 from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
 from parallel_runner.runner.recording import Told
@@ -35,29 +36,12 @@ from parallel_runner.runner.records import Records
 from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
-from parallel_runner.scheduler.halting import Tally, exit_code_unreached
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
 from parallel_runner.workflows.stream_blocks import BlockMaker
 
 SIGPIPE = 13
 _CLAIMS = 5
-
-
-@dataclass(frozen=True)
-class View:
-    """What the user wants to see, and how wide it may run."""
-
-    conduct: Conduct
-    keep_order: bool = False
-    live: str = ""
-    """`lines` or `bytes`: what jobs write is printed while they run."""
-    json: bool = False
-    quiet: bool = False
-    verbose: int = 0
-    meter: str = ""
-    """Which progress is shown: `bar`, `lines`; empty: by what stderr is."""
-    stderr: Callable[[str], None] = field(default=lambda line: _say(line))
 
 
 @dataclass(frozen=True)
@@ -71,14 +55,6 @@ class NewBatch:
     source: tuple[int, bytes | None] = (0, b"\n")
     """Descriptor, and what separates its records; None: it is a stream of bytes."""
     make: Make | None = None
-
-
-def _say(line: str) -> None:
-    try:
-        sys.stderr.write(f"parallel-runner: {line}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return
 
 
 def most_instances(home: Home) -> int:
@@ -119,13 +95,7 @@ def run_new(home: Home, new: NewBatch, view: View) -> int:
         path = f"{session.layout.environments}/{environment}"
         write_environment(path, dict(os.environb))
         terms = tuple(_with_environment(one, environment) for one in new.header.terms)
-        header = BatchHeader(
-            name=new.header.name,
-            cwd=new.header.cwd,
-            identity=new.header.identity,
-            results=new.header.results,
-            terms=terms,
-        )
+        header = msgspec.structs.replace(new.header, terms=terms)
         batch = patiently(lambda: session.journal.create_batch(header, session.owner.token, new.command))
         _keep_blocks(new, session, environment)
         feed = _feed(session, batch, new)
@@ -204,11 +174,12 @@ def run_again(
         if complete is not None:
             complete(session)
             row = session.journal.batch(batch)
+        patiently(lambda: _reopen_finale(session.journal, row))
         feed = JournalFeed(session.journal, batch, whole=row.input_complete)
         feed.exclude(session.recovered.orphans)
         terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
         header = msgspec.structs.replace(row.header, terms=terms)
-        code = _run(session, batch, header, feed, view, again=True)
+        code = _run(session, batch, header, feed, view, again=True, own_failures=own_failures)
         if row.input_complete:
             return code
         view.stderr(
@@ -232,6 +203,13 @@ def _claim(session: Session, batch: int, view: View, prepare: Callable[[Journal]
         # Its runner died after we had looked, and left leases behind.
         _recover(session, view)
     raise StateError(f"{batch_name(batch)} was just taken by another process; see `parallel-runner ps`")
+
+
+def _reopen_finale(journal: Journal, row: BatchRow) -> None:
+    """Jobs that come last come last again when there is something before them to do."""
+    finale = row.header.rules.finale
+    if finale is not None and journal.count_pending(row.id) > journal.count_pending(row.id, finale):
+        journal.requeue(row.id, ENDS, [job_id(row.id, place) for place in range(finale[0], finale[1] + 1)])
 
 
 def _with_environment(terms: Terms, name: str) -> Terms:
@@ -289,7 +267,16 @@ class _Reader:
         return Told(row.outcome, row.final, Job(job, row.terms, row.payload, 0, row.name))
 
 
-def _run(session: Session, batch: int, header: BatchHeader, feed: Feed, view: View, *, again: bool = False) -> int:
+def _run(
+    session: Session,
+    batch: int,
+    header: BatchHeader,
+    feed: Feed,
+    view: View,
+    *,
+    again: bool = False,
+    own_failures: bool = False,
+) -> int:
     began = time.monotonic()
     sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
     outputs = session.layout.outputs
@@ -308,62 +295,21 @@ def _run(session: Session, batch: int, header: BatchHeader, feed: Feed, view: Vi
         every_attempt=view.json,
     )
     printer = Printer(sinks, outputs, _Reader(session.journal), manner, records.shown)
-    progress = choose(batch_name(batch), view.quiet, view.stderr, session.clock, view.meter)
+
+    def say(line: str) -> None:
+        # Not `view.stderr`, which waits for who reads: neither jobs nor signals may wait with it.
+        sinks[1].write(f"parallel-runner: {line}\n".encode("utf-8", "backslashreplace"))
+        sinks[1].flush()
+
+    progress = choose(batch_name(batch), view.quiet, say, session.clock, view.meter)
     if os.isatty(1):
         sinks[0].before = progress.hide
     sinks[1].before = progress.hide
     command = (lambda job, slot: labels.command(job, slot) + b"\n") if view.conduct.show_commands else None
-    audience = Audience(printer, sinks, progress, records.attempt, view.stderr, command)
+    audience = Audience(printer, sinks, progress, records.attempt, say, command)
     terms = tuple(msgspec.structs.replace(one, live=bool(manner.live)) for one in header.terms)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:
         records.close()
-    return _conclude(session, ended, view, time.monotonic() - began)
-
-
-def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
-    if ended.trouble:
-        view.stderr(f"{ended.trouble}; what had ended is kept and is taken over by the next command")
-        return EXIT_STATE
-    batch = ended.batch
-    tally = session.journal.tally(batch)
-    pending = session.journal.count_pending(batch)
-    if not pending:
-        _remove_environment(session, batch)
-    if ended.broken_pipe:
-        return EXIT_SIGNAL_BASE + SIGPIPE
-    _tell(session.journal, batch, tally, pending, ended, view, wall)
-    if ended.signal is not None:
-        return EXIT_SIGNAL_BASE + ended.signal
-    if ended.halted is not None:
-        return ended.halted
-    halt = view.conduct.halt
-    done = Tally(summary.failed_count(tally), sum(tally.values()), sum(tally.values()))
-    unreached = exit_code_unreached(halt, done) if halt is not None else None
-    code = summary.exit_code(tally) if unreached is None else unreached
-    # Whoever reads the output has not got it whole, though every job succeeded.
-    return EXIT_STATE if not code and ended.failures.unkept else code
-
-
-def _tell(
-    journal: Journal, batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float
-) -> None:
-    failed = summary.failed_count(tally)
-    if view.quiet and not failed and not pending and not ended.failures.unkept:
-        return
-    view.stderr(summary.headline(batch, tally, pending, wall))
-    lines, classes = failure_lines(journal, batch, ended.failures)
-    for line in [*lines, *summary.next_commands(batch, tally, pending, classes)]:
-        view.stderr(line)
-
-
-def _remove_environment(session: Session, batch: int) -> None:
-    for terms in session.journal.batch(batch).header.terms:
-        if terms.environment:
-            stream = terms.environment.replace(".env", ".stream")
-            for path in (f"{session.layout.environments}/{terms.environment}", f"{session.layout.inputs}/{stream}"):
-                try:
-                    os.unlink(path)
-                except FileNotFoundError:
-                    continue
+    return conclude(session, ended, view, time.monotonic() - began, own_failures=own_failures)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from parallel_runner.clock import Clock
@@ -41,14 +41,17 @@ class Recorder:
         self._uncommitted: list[Told] = []
         """Handed to the journal, which could not write them yet."""
         self._oldest = float("inf")
+        self._beside: list[Callable[[], None]] = []
 
     # -- gathered
 
-    def note(self, told: Told) -> None:
-        """An attempt has ended."""
+    def note(self, told: Told, beside: Callable[[], None] | None = None) -> None:
+        """An attempt has ended. `beside` gathers rows that go to the disk with it, or not at all."""
         if not self._decided:
             self._oldest = self._clock.monotonic()
         self._decided.append(told)
+        if beside is not None:
+            self._beside.append(beside)
 
     def stage(self, worker: str, leases: Sequence[Lease]) -> None:
         """A worker is to have these."""
@@ -110,6 +113,9 @@ class Recorder:
         Raises:
             DiskFullError: there is no room for it, and none could be made.
         """
+        for gather in self._beside:
+            gather()
+        self._beside.clear()
         self._journal.add_outcomes([(told.outcome, told.final) for told in self._decided])
         self._uncommitted += self._decided
         self._decided = []

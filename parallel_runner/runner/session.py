@@ -14,9 +14,10 @@ from typing import TypeVar
 from parallel_runner.clock import SystemClock
 from parallel_runner.errors import DiskFullError, JournalBusyError, StateError
 from parallel_runner.executors.local import LocalExecutor, Place
-from parallel_runner.journal import disk, owners, recovery
+from parallel_runner.journal import disk, named_locks, owners, recovery
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.fan_out import FAN_OUT
 from parallel_runner.model.terms import Terms
 from parallel_runner.pools.cgroup import delegation
 from parallel_runner.pools.orphans import kill_marked
@@ -114,15 +115,20 @@ class Session:
         self.journal.flush()
         report = patiently(lambda: recovery.recover(self.journal, self.owner.token, is_read_only))
         self.killed += kill_marked(report.dead)
+        patiently(lambda: named_locks.clear(self.journal))
         drop_stale(self.layout, lambda owner: owners.is_alive(self.layout, owner))
         self.recovered.adopted += report.adopted
         self.recovered.doubtful += report.doubtful
+        self.recovered.outcomes += report.outcomes
         self.recovered.orphans = report.orphans
         return report
 
     def start_executor(self, terms: Sequence[Terms]) -> LocalExecutor:
         """Make the pools for jobs on these terms; workers come with the first need for them."""
-        limited = any(one.limits.memory is not None or one.limits.processes is not None for one in terms)
+        limited = any(
+            one.limits.memory is not None or one.limits.processes is not None or one.tool == FAN_OUT
+            for one in terms
+        )
         groups = delegation() if limited else None
         place = Place(self.layout, self.owner.token, f"{self.home.logs}/workers.log", self.disk_floor, groups)
         self.executor = LocalExecutor(self.reactor, place, self.terms, self.hold, self.clock)

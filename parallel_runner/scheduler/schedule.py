@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from parallel_runner.ids import attempt_id
+from parallel_runner.model.fan_out import FAN_OUT
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import State
-from parallel_runner.model.terms import Terms
+from parallel_runner.model.terms import NORMAL, Terms
 from parallel_runner.scheduler.framing import Durations
-from parallel_runner.scheduler.needs import Needs
+from parallel_runner.scheduler.needs import Freed, Needs
+from parallel_runner.scheduler.ranking import Ranked
 
 
 @dataclass
 class PoolQueue:
     """What waits for one pool."""
 
-    ready: deque[Job] = field(default_factory=deque)
+    ready: deque[Job] | Ranked = field(default_factory=deque)
     durations: Durations = field(default_factory=Durations)
     gated: bool = False
 
@@ -32,16 +34,25 @@ class Schedule:
         self._needs = needs
         self._waiting: dict[int, Job] = {}
         self._delayed: list[tuple[float, int, Job]] = []
+        # What a job becomes many of may have a priority that no other has.
+        self._ranked = any(one.priority != NORMAL or one.tool == FAN_OUT for one in terms)
         self.pools: dict[str, PoolQueue] = {}
         self.held: dict[int, Job] = {}
         """Attempts that are leased or running."""
         self.losses: dict[int, int] = {}
         """Workers that each job has lost."""
+        self.locked: deque[Job] = deque()
+        """Ready jobs that need locks."""
+        self.fan_outs: list[Job] = []
+        """Ready jobs that become many."""
+        self.reached: list[int] = list(needs.reached)
+        """Barriers whose members have all ended."""
 
     @property
     def lead(self) -> int:
         """Jobs in memory that no worker has."""
-        return sum(len(pool.ready) for pool in self.pools.values()) + len(self._delayed) + len(self._waiting)
+        ready = sum(len(pool.ready) for pool in self.pools.values()) + len(self.locked) + len(self.fan_outs)
+        return ready + len(self._delayed) + len(self._waiting)
 
     @property
     def idle(self) -> bool:
@@ -55,7 +66,7 @@ class Schedule:
     def _pool(self, name: str) -> PoolQueue:
         pool = self.pools.get(name)
         if pool is None:
-            pool = self.pools[name] = PoolQueue()
+            pool = self.pools[name] = PoolQueue(Ranked(self._terms)) if self._ranked else PoolQueue()
         return pool
 
     def add(self, jobs: Iterable[Job]) -> list[tuple[Job, int]]:
@@ -68,11 +79,21 @@ class Schedule:
                 self._waiting[job.id] = job
             else:
                 terms = self._terms[job.terms]
-                pool = self._pool(terms.tool)
-                # Declared memory is a gate: such jobs are admitted one at a time.
-                pool.gated = pool.gated or terms.limits.memory is not None
-                pool.ready.append(job)
+                if terms.tool == FAN_OUT:
+                    self.fan_outs.append(job)
+                elif terms.locks:
+                    self.locked.append(job)
+                else:
+                    self.admit(job)
         return hopeless
+
+    def admit(self, job: Job) -> None:
+        """Put a job where workers are given it from."""
+        terms = self._terms[job.terms]
+        pool = self._pool(terms.tool)
+        # Declared memory, and a lock that is held, are gates: such jobs are admitted one at a time.
+        pool.gated = pool.gated or terms.limits.memory is not None or bool(terms.locks)
+        pool.ready.append(job)
 
     def take(self, pool: str, count: int) -> list[tuple[int, Job]]:
         """Lease up to `count` jobs: (attempt, job)."""
@@ -110,24 +131,63 @@ class Schedule:
 
     def ended(self, job: int, state: State) -> list[tuple[Job, int]]:
         """A job has ended for good. Frees what waited; returns (job, because of which) for all that is skipped."""
+        return self._follow(self._needs.ended(job, state))
+
+    def open(self, barrier: int) -> list[tuple[Job, int]]:
+        """Let past a barrier what waits for it; returns as `ended` does."""
+        return self._follow(self._needs.open(barrier))
+
+    def _follow(self, first: Freed) -> list[tuple[Job, int]]:
         skipped = []
-        ends = [(job, state)]
+        ends = [first]
         while ends:
-            freed = self._needs.ended(*ends.pop())
+            freed = ends.pop()
+            self.reached += freed.reached
             self.add(self._waiting.pop(ready) for ready in freed.ready if ready in self._waiting)
             for dependent, cause in freed.skipped:
-                skipped.append((self._waiting.pop(dependent), cause))
-                ends.append((dependent, State.SKIPPED))
+                waiting = self._waiting.pop(dependent, None)
+                if waiting is not None:
+                    skipped.append((waiting, cause))
+                    ends.append(self._needs.ended(dependent, State.SKIPPED))
         return skipped
+
+    def grow(self, jobs: Iterable[Job], groups: Iterable[int]) -> None:
+        """Take in jobs that another has become, and let them belong to its groups."""
+        jobs = list(jobs)
+        self._needs.enter([job.id for job in jobs], groups)
+        self.add(jobs)
+
+    def restart(self, needs: Needs) -> None:
+        """Go on with other dependencies, once nothing is left in memory."""
+        self._needs = needs
+        self.reached = list(needs.reached)
+
+    def take_unstarted(self, wanted: Callable[[int], bool]) -> list[Job]:
+        """Take out the jobs that no worker has and that are wanted."""
+        queues = [self.locked, *(pool.ready for pool in self.pools.values())]
+        lists = [list(queue) for queue in queues]
+        lists += [[entry[2] for entry in self._delayed], list(self._waiting.values()), self.fan_outs]
+        taken = [job for jobs in lists for job in jobs if wanted(job.id)]
+        gone = {job.id for job in taken}
+        for queue in queues:
+            kept = [job for job in queue if job.id not in gone]
+            queue.clear()
+            for job in kept:
+                queue.append(job)
+        self._delayed = [entry for entry in self._delayed if entry[1] not in gone]
+        heapq.heapify(self._delayed)
+        self._waiting = {job: one for job, one in self._waiting.items() if job not in gone}
+        self.fan_outs = [job for job in self.fan_outs if job.id not in gone]
+        return taken
 
     def remove(self, job: int) -> Job | None:
         """Take a job out that no worker has; None: it is not here, or in a worker's hands."""
         if job in self._waiting:
             return self._waiting.pop(job)
-        for pool in self.pools.values():
-            for candidate in pool.ready:
+        for queue in (self.locked, self.fan_outs, *(pool.ready for pool in self.pools.values())):
+            for candidate in queue:
                 if candidate.id == job:
-                    pool.ready.remove(candidate)
+                    queue.remove(candidate)
                     return candidate
         for entry in self._delayed:
             if entry[1] == job:
@@ -147,4 +207,6 @@ class Schedule:
             pool.ready.clear()
         self._delayed.clear()
         self._waiting.clear()
+        self.locked.clear()
+        self.fan_outs.clear()
         return count

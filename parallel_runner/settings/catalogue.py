@@ -43,6 +43,8 @@ IN_FORCE = frozenset(
     {
         "parallelization.global_settings.max_total_instances",
         "parallelization.global_settings.resource_safety_margin",
+        "coordination.synchronization.barrier_timeout",
+        "coordination.synchronization.phase_transition_delay",
         "resource_limits.journal.durability",
         "resource_limits.journal.history_days",
         "resource_limits.floors.min_free_disk",

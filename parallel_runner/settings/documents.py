@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from parallel_runner.errors import DataError, InputUnreadableError, Problem
@@ -21,19 +22,30 @@ _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?\Z"
 
 @dataclass
 class Document:
-    """A parsed document."""
+    """A parsed document. Where something stands is looked up only when asked for: most are without mistakes."""
 
     file: str
     value: Any
-    lines: dict[Path, int] = field(default_factory=dict)
-    """Line (1-based) of each key path."""
+    node: Any = None
+    """What the YAML parser made of it, with positions."""
+    text: str = ""
+    """The text of a JSON document, whose parser keeps no positions."""
+    first_line: int = 1
 
     def line_of(self, path: Sequence[str | int]) -> int:
-        """The line of a key path, or of the nearest thing around it."""
-        place = tuple(path)
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
+        """The line (1-based) of a key path, or of the nearest thing around it."""
+        if self.node is None and self.text:
+            self.node, self.text = _positions(self.text), ""
+        node = self.node
+        if node is None:
+            return self.first_line
+        line = node.start_mark.line
+        for part in path:
+            found = _step(node, part)
+            if found is None:
+                break
+            line, node = found
+        return int(line) + self.first_line
 
     def problem(self, path: Sequence[str | int], message: str) -> Problem:
         """A problem at a key path."""
@@ -77,9 +89,8 @@ def parse_yaml(text: str, file: str) -> Document:
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(text, Loader=loader)
+        node = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         told = getattr(error, "problem", None) or str(error)
@@ -88,16 +99,49 @@ def parse_yaml(text: str, file: str) -> Document:
         ) from error
     except (RecursionError, ValueError) as error:
         raise DataError(problems=[Problem(message=f"is no YAML: {error}", file=file, line=1)]) from error
-    document = Document(file, None)
+    document = Document(file, None, node)
     if node is not None:
         document.value = _build(node, (), document, yaml)
     return document
 
 
+@lru_cache(maxsize=1)
+def _loader() -> Any:
+    """The C parser without its guesses at what plain text means, half of its time: `_scalar` has ours."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def resolve(self, kind: type, value: Any, implicit: Any) -> str:
+            return "tag:yaml.org,2002:str"
+
+    return Loader
+
+
+def _positions(text: str) -> Any:
+    """JSON read as the YAML that it nearly is, for the sake of its lines; None: it is not."""
+    import yaml
+
+    try:
+        return yaml.compose(text, Loader=_loader())
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+
+
+def _step(node: Any, part: str | int) -> tuple[int, Any] | None:
+    """The line (0-based) and the node of a key or an index."""
+    if isinstance(part, int):
+        if isinstance(node.value, list) and part < len(node.value) and not isinstance(node.value[part], tuple):
+            return node.value[part].start_mark.line, node.value[part]
+        return None
+    for pair in node.value if isinstance(node.value, list) else ():
+        if isinstance(pair, tuple) and pair[0].value == part:
+            return pair[0].start_mark.line, pair[1]
+    return None
+
+
 def _build(node: Any, path: Path, document: Document, yaml: Any) -> Any:
-    line = node.start_mark.line + 1
-    document.lines.setdefault(path, line)
     if len(path) > MAX_DEPTH:
+        line = node.start_mark.line + 1
         raise DataError(
             problems=[Problem(message=f"is nested deeper than {MAX_DEPTH}", file=document.file, line=line)]
         )
@@ -108,13 +152,11 @@ def _build(node: Any, path: Path, document: Document, yaml: Any) -> Any:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        at = key_node.start_mark.line + 1
         if key is None or key in result:
             message = "a key must be plain text" if key is None else f"the key {key!r} is given twice"
+            at = key_node.start_mark.line + 1
             raise DataError(problems=[Problem(message=message, file=document.file, line=at, key=show_path(path))])
-        place = (*path, key)
-        document.lines[place] = at
-        result[key] = _build(value_node, place, document, yaml)
+        result[key] = _build(value_node, (*path, key), document, yaml)
     return result
 
 
@@ -144,7 +186,7 @@ def _scalar(node: Any, path: Path, document: Document) -> Any:
 
 
 def parse_json(text: str, file: str, first_line: int = 1) -> Document:
-    """Parse JSON. Lines are those of the document's start only: the parser keeps no positions.
+    """Parse JSON; `first_line` is where it begins in its file.
 
     Raises:
         DataError: it is no JSON, or has duplicate keys.
@@ -164,4 +206,4 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Document:
     except (ValueError, RecursionError) as error:
         line = first_line + getattr(error, "lineno", 1) - 1
         raise DataError(problems=[Problem(message=f"is no JSON: {error}", file=file, line=line)]) from error
-    return Document(file, value, {(): first_line})
+    return Document(file, value, None, text, first_line)

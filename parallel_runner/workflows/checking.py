@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 from parallel_runner.errors import DataError, Problem
 from parallel_runner.settings.documents import Document, Path
 
+_FEW = 50
+"""Names that a word is compared with one by one."""
 Complain = Callable[[Sequence["str | int"], str], None]
 """Says that something is wrong at a path below some place."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`; did you mean …?`, or what there is when nothing is near and it is little."""
+    if len(known) > _FEW:
+        known = _neighbours(word, known)
     found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if found:
         return f"; did you mean {found[0]!r}?"
     return f"; there are: {', '.join(known)}" if known and len(known) <= 8 else ""
+
+
+def _neighbours(word: str, known: Sequence[str]) -> list[str]:
+    """Of many names, those that begin or end most like a word: to compare it with all takes too long."""
+    backwards = sorted(name[::-1] for name in known)
+    forwards = sorted(known)
+    before, behind = bisect_left(forwards, word), bisect_left(backwards, word[::-1])
+    near = forwards[max(0, before - _FEW) : before + _FEW]
+    return near + [name[::-1] for name in backwards[max(0, behind - _FEW) : behind + _FEW]]
 
 
 class Checker:
@@ -25,6 +39,11 @@ class Checker:
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._problems)
 
     def add(self, problem: Problem) -> None:
         """One more."""

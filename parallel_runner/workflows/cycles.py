@@ -1,20 +1,23 @@
-"""Cycles in a graph of names. Pure."""
+"""Cycles in a graph. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+N = TypeVar("N", bound=Hashable)
 
 
-def find_cycle(edges: Mapping[str, Sequence[str]]) -> list[str] | None:
+def find_cycle(edges: Mapping[N, Sequence[N]]) -> list[N] | None:
     """A cycle, with its first name again at the end, or None. Names without an entry have no edges.
 
     Depth-first with an explicit stack: a chain may be longer than the interpreter's stack.
     """
-    done: set[str] = set()
+    done: set[N] = set()
     for start in edges:
         if start in done:
             continue
-        path: list[str] = [start]
+        path: list[N] = [start]
         on_path = {start}
         stack = [iter(edges[start])]
         while stack:

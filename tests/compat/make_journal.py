@@ -12,10 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from parallel_runner.model.batch import BatchHeader
+from parallel_runner.ids import GROUP_BASE
+from parallel_runner.journal.store import Journal
+from parallel_runner.model.batch import BatchHeader, BatchRules, Group
+from parallel_runner.model.job import Need
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Extent, Outcome, Output, Usage
-from parallel_runner.model.terms import Limits, RetryPolicy, Terms
+from parallel_runner.model.terms import Expectation, Limits, RetryPolicy, Terms, Validation
 from tests.support.journals import OTHER_BOOT, attempt, chain, done, failed, open_journal, specs
 
 TERMS = (
@@ -31,6 +34,25 @@ TERMS = (
         idempotent=True,
         on_unknown="hold",
     ),
+)
+RULED = (
+    Terms(
+        tags=("a",),
+        expect=Expectation(exit=(0, 3), stdout="x"),
+        validate=Validation(b"true", 1.5),
+        locks=("db",),
+        priority=1,
+        deadline=9.5,
+        retry=RetryPolicy(jitter=0.5),
+    ),
+)
+RULES = BatchRules(
+    on_failure="stop",
+    deadline=60.0,
+    retry_budget=5,
+    barrier_delay=0.5,
+    groups=(Group("all jobs before `finally`", "main"),),
+    finale=(3, 3),
 )
 LONG = Outcome(
     attempt(1, 3),
@@ -69,8 +91,20 @@ def main(target: str) -> None:
         journal.add_outcomes([(done(attempt(ended, 1)), True)])
         journal.end_batch(ended, "done")
         journal.flush()
+        _add_rules(journal)
         journal.close()
         shutil.copyfile(journal.layout.journal, target)
+
+
+def _add_rules(journal: Journal) -> None:
+    """What schema 2 brought: rules of a batch, groups, locks, further terms."""
+    batch = journal.create_batch(BatchHeader(name="rules", terms=RULED, rules=RULES), "cafe", "x")
+    jobs = [msgspec.structs.replace(spec, groups=(GROUP_BASE,)) for spec in specs(2)]
+    last = msgspec.structs.replace(specs(3)[2], needs=(Need(GROUP_BASE, "finished"),))
+    journal.add_jobs(batch, 1, [*jobs, last])
+    journal.finish_input(batch)
+    journal.gather("set_lock", [("db", "cafe", attempt(batch, 1) >> 8)])
+    journal.flush()
 
 
 if __name__ == "__main__":

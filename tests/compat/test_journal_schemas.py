@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from parallel_runner.ids import job_id
+from parallel_runner.ids import GROUP_BASE, job_id
 from parallel_runner.journal import recovery, statements
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.batch import BatchRules
 from parallel_runner.model.lifecycle import State
-from tests.compat.make_journal import LONG, TERMS
+from tests.compat.make_journal import LONG, RULED, RULES, TERMS
 from tests.support.journals import attempt, done, leases, open_journal, pending, record, states
 
 OLD = sorted(Path(__file__).parent.glob("journal-schema-*.db"))
@@ -46,6 +47,28 @@ def test_an_old_journal_says_what_it_said(path: Path, tmp_path: Path) -> None:
     assert [(job.id & 0xFF, job.number) for job in journal.pending_jobs(1, 0, 9)] == [(1, 1), (3, 1), (4, 0)]
     assert leases(journal) == {"cafe-1": (attempt(1, 4),)}
     assert journal.tally(2) == {State.SUCCEEDED: 1}
+    journal.close()
+
+
+@pytest.mark.parametrize("path", OLD[1:], ids=lambda path: path.stem)
+def test_rules_are_kept(path: Path, tmp_path: Path) -> None:
+    journal = opened(path, tmp_path)
+    header = journal.batch(3).header
+    assert (header.rules, header.terms) == (RULES, RULED)
+    group = job_id(3, GROUP_BASE)
+    assert journal.needs(3) == [
+        (job_id(3, 3), group, "finished"),
+        (group, job_id(3, 1), "member"),
+        (group, job_id(3, 2), "member"),
+    ]
+    assert journal.read("all_locks") == [("db", "cafe", job_id(3, 1))]
+    journal.close()
+
+
+@pytest.mark.parametrize("path", OLD, ids=lambda path: path.stem)
+def test_a_batch_of_before_there_were_rules_has_none(path: Path, tmp_path: Path) -> None:
+    journal = opened(path, tmp_path)
+    assert journal.batch(1).header.rules == BatchRules()
     journal.close()
 
 

@@ -67,7 +67,7 @@ def test_needs_free_and_skip() -> None:
     assert freed.ready == [3, 4]
     assert freed.skipped == [(2, 1)]
     assert needs.ended(2, State.SKIPPED).skipped == [(5, 2)]
-    assert needs.ended(4, State.SUCCEEDED) == ([], [])
+    assert needs.ended(4, State.SUCCEEDED) == ([], [], [])
 
 
 def test_needs_of_a_resumed_batch() -> None:

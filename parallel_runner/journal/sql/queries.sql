@@ -1,11 +1,11 @@
 -- name: add_batch: a batch before its jobs
-INSERT INTO batches (name, cwd, identity, results, terms, command, owner, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO batches (name, cwd, identity, results, terms, rules, command, owner, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: add_job: one job
 INSERT INTO jobs (id, key, terms, name, payload) VALUES (?, ?, ?, ?, ?);
 
--- name: add_need: what a job waits for
+-- name: add_need: what a job waits for, or who belongs to a group
 INSERT INTO needs (job, needed, condition) VALUES (?, ?, ?);
 
 -- name: finish_input: all jobs of the batch are there
@@ -82,6 +82,9 @@ SELECT count(*) FROM jobs WHERE id > ? AND id < ?;
 -- name: needs_of_batch: all that the jobs of a batch wait for
 SELECT job, needed, condition FROM needs WHERE job > ? AND job < ? ORDER BY job, needed;
 
+-- name: groups_of_job: the groups that a job belongs to
+SELECT job FROM needs WHERE needed = ? AND condition = 'member' ORDER BY job;
+
 -- name: needs_of_job: what one job waits for, and how each of that ended
 SELECT n.needed, n.condition, j.name,
        (SELECT o.state FROM outcomes o
@@ -121,13 +124,14 @@ WITH RECURSIVE chosen (job) AS (
       AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
     UNION
     SELECT n.job FROM chosen c JOIN needs n ON n.needed = c.job
-    WHERE EXISTS (SELECT 1 FROM outcomes o
+    WHERE n.job & 4294967295 >= 2147483648  -- a group, which is no job itself: those that waited for it
+       OR EXISTS (SELECT 1 FROM outcomes o
                   WHERE o.attempt BETWEEN n.job << 8 AND n.job << 8 | 255 AND o.final AND o.state = 'skipped'
                     AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = n.job), -1))
 )
 INSERT INTO temp.again (job, last)
 SELECT c.job, (SELECT max(o.attempt) FROM outcomes o WHERE o.attempt BETWEEN c.job << 8 AND c.job << 8 | 255)
-FROM chosen c WHERE true
+FROM chosen c WHERE c.job & 4294967295 < 2147483648
 ON CONFLICT DO NOTHING;
 
 -- name: keep_exhausted: no attempt number is left for these
@@ -200,6 +204,24 @@ WHERE id = :batch AND ((owner IS NULL AND state = 'interrupted') OR owner = :own
 
 -- name: owned_batches: batches that somebody runs, or ran when it was killed
 SELECT id, owner FROM batches WHERE state = 'open' AND owner IS NOT NULL;
+
+-- name: set_terms: the terms of a batch's jobs, which have become more
+UPDATE batches SET terms = ? WHERE id = ?;
+
+-- name: set_lock: a lock is an owner's, for a job
+INSERT OR REPLACE INTO locks (name, owner, job) VALUES (?, ?, ?);
+
+-- name: all_locks: who has which
+SELECT name, owner, job FROM locks;
+
+-- name: drop_locks_of_job: a job needs them no longer
+DELETE FROM locks WHERE owner = ? AND job = ?;
+
+-- name: drop_locks_of_owner: an owner needs them no longer
+DELETE FROM locks WHERE owner = ?;
+
+-- name: drop_lock: nobody has it who lives
+DELETE FROM locks WHERE name = ?;
 
 -- name: terms_of_batch: the terms of a batch's jobs
 SELECT terms FROM batches WHERE id = ?;

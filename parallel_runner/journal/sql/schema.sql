@@ -13,7 +13,7 @@ CREATE TABLE batches (
     owner          TEXT,
     created_at     REAL NOT NULL,
     ended_at       REAL
-);
+, rules BLOB);
 
 CREATE TABLE jobs (
     id      INTEGER PRIMARY KEY,
@@ -62,6 +62,12 @@ CREATE TABLE leases (
     worker   TEXT PRIMARY KEY,
     owner    TEXT NOT NULL,
     attempts BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE locks (
+    name  TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    job   INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE owners (

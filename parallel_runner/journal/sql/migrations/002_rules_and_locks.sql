@@ -1,0 +1,7 @@
+ALTER TABLE batches ADD COLUMN rules BLOB;
+
+CREATE TABLE locks (
+    name  TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    job   INTEGER NOT NULL
+) WITHOUT ROWID;

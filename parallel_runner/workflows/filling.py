@@ -1,0 +1,206 @@
+"""Placeholders of `foreach`: `{item}`, or `{name}` of a combination or record. Pure.
+
+What is filled in is data. In a command line it is quoted as the place demands where it stands: bare, in double or
+in single quotes. Where no quoting is safe (a here-document, backquotes, `${…}`, arithmetic, a comment) only values
+that need none are let in. `{item:raw}` fills in without quotes, `{{item}}` is the text `{item}`, and what is no
+placeholder stays as it is: `${item}`, `{print $1}`, `{{.ID}}`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from parallel_runner.errors import DataError
+from parallel_runner.workflows.quoting import quote
+
+_PLAIN = re.compile(r"[A-Za-z0-9_%+,\-./:@]+\Z")
+
+
+class PlaceholderError(DataError):
+    """A value cannot be filled in where its placeholder stands."""
+
+
+class Place(Enum):
+    """Where in a command line a placeholder stands."""
+
+    BARE = "bare"
+    DOUBLE = "in double quotes"
+    SINGLE = "in single quotes"
+    OPAQUE = "where no quoting is safe"
+
+
+@lru_cache(maxsize=256)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    inner = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"(\$?)(\{{{{?)({inner})(:raw)?(\}}}}?)")
+
+
+def has_placeholder(text: str, names: tuple[str, ...]) -> bool:
+    """Whether some placeholder of these names is in a text."""
+    return any(not _is_text(match) for match in _pattern(names).finditer(text)) if "{" in text else False
+
+
+def _is_text(match: re.Match[str]) -> bool:
+    return bool(match[1]) or (match[2] == "{{" and match[5] == "}}")
+
+
+def _around(match: re.Match[str], value: str) -> str:
+    return match[2][1:] + value + match[5][1:]
+
+
+def _literal(match: re.Match[str]) -> str:
+    return match[0] if match[1] else match[0][1:-1]
+
+
+def fill(value: Any, values: Mapping[str, str]) -> Any:
+    """A value of a batch file with placeholders filled in, as they are, in all the texts in it."""
+    if isinstance(value, str):
+        if "{" not in value:
+            return value
+
+        def replaced(match: re.Match[str]) -> str:
+            return _literal(match) if _is_text(match) else _around(match, values[match[3]])
+
+        return _pattern(tuple(values)).sub(replaced, value)
+    if isinstance(value, list):
+        return [fill(one, values) for one in value]
+    if isinstance(value, dict):
+        return {key: fill(one, values) for key, one in value.items()}
+    return value
+
+
+def fill_command(text: str, values: Mapping[str, str], *, shell: str = "bash") -> str:
+    """A command line with placeholders filled in, each value quoted for the place where it stands.
+
+    Raises:
+        PlaceholderError: a value stands where no quoting is safe, and needs some.
+    """
+    if "{" not in text:
+        return text
+    pieces: list[str] = []
+    last = 0
+    for match, place in _places(text, tuple(values), shell):
+        pieces.append(text[last : match.start()])
+        last = match.end()
+        if _is_text(match):
+            pieces.append(_literal(match))
+            continue
+        value = values[match[3]]
+        pieces.append(_around(match, value if match[4] else _quoted(value, place, match[0])))
+    return "".join((*pieces, text[last:]))
+
+
+def _quoted(value: str, place: Place, mark: str) -> str:
+    if _PLAIN.match(value):
+        return value
+    if place is Place.SINGLE:
+        return value.replace("'", "'\\''")
+    if place is Place.OPAQUE:
+        raise PlaceholderError(
+            f"{mark} stands where {value!r} cannot be quoted (a here-document, backquotes, ${{…}}, arithmetic or a "
+            f"comment); use env or stdin, or say {mark[:-1]}:raw}}"
+        )
+    word = quote(value.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    return f'"{word}"' if place is Place.DOUBLE else word
+
+
+@lru_cache(maxsize=256)
+def _places(text: str, names: tuple[str, ...], shell: str) -> tuple[tuple[re.Match[str], Place], ...]:
+    matches = tuple(_pattern(names).finditer(text))
+    scanner = _Scanner(text, shell)
+    return tuple((match, scanner.place(match.start(), match.end())) for match in matches)
+
+
+_OPAQUE = frozenset({"`", "${", "((", "$'", "#"})
+
+
+class _Scanner:
+    """Reads a command line just closely enough to know which quotes are open. In doubt, nothing is safe."""
+
+    def __init__(self, text: str, shell: str) -> None:
+        self._text = text
+        self._sh = shell == "sh"
+        # An unbalanced parenthesis of a case pattern looks like the end of a substitution.
+        self._has_case = re.search(r"\bcase\b", text) is not None
+        self._at = 0
+        self._open: list[str] = []
+        self._lost = False
+
+    def place(self, start: int, end: int) -> Place:
+        """Where a placeholder stands; called from left to right."""
+        while self._at < start:
+            self._step()
+        overrun, self._at = self._at > start, max(self._at, end)
+        if self._lost or overrun or any(one in _OPAQUE for one in self._open):
+            return Place.OPAQUE
+        top = self._open[-1] if self._open else "("
+        return {"'": Place.SINGLE, '"': Place.DOUBLE}.get(top, Place.BARE)
+
+    def _step(self) -> None:
+        """Past the next character, or what it begins."""
+        text, at = self._text, self._at
+        here, top = text[at], self._open[-1] if self._open else ""
+        self._at += 1
+        if top == "'":
+            self._close_if(here == "'")
+        elif top == "#":
+            self._close_if(here == "\n")
+        elif here == "\\":
+            self._at += 1
+        elif top == "$'":
+            self._close_if(here == "'")
+        elif top == "`":
+            self._close_if(here == "`")
+        elif top == '"' and here == '"':
+            self._close_if(True)
+        elif here == "`":
+            self._open.append("`")
+        elif here == "$":
+            self._dollar(at, quoted=top == '"')
+        elif top != '"':
+            self._bare(here, at, top)
+
+    def _close_if(self, end: bool) -> None:
+        if end:
+            self._open.pop()
+
+    def _dollar(self, at: int, *, quoted: bool) -> None:
+        text = self._text
+        if text.startswith("$((", at):
+            self._open += ["((", "(("]
+            self._at += 2
+        elif text.startswith("$(", at):
+            self._open.append("$(")
+            self._lost = self._lost or self._has_case
+            self._at += 1
+        elif text.startswith("${", at):
+            self._open.append("${")
+            self._at += 1
+        elif text.startswith("$'", at) and not quoted:
+            # dash knows no such quotes.
+            self._lost = self._lost or self._sh
+            self._open.append("$'")
+            self._at += 1
+
+    def _bare(self, here: str, at: int, top: str) -> None:
+        text = self._text
+        if here in "'\"":
+            # Within `${…}` it may be a quote or none, by what is around it.
+            self._lost = self._lost or top == "${"
+            self._open.append(here)
+        elif (here == "}" and top == "${") or (here == ")" and top in ("(", "((", "$(")):
+            self._open.pop()
+        elif here == "(" and top != "${":
+            twice = text.startswith("((", at)
+            self._open += ["((", "(("] if twice else ["((" if top == "((" else "("]
+            self._at += twice
+        elif here == "#" and top != "${" and top != "((" and (at == 0 or text[at - 1] in " \t\n;&|()"):
+            self._open.append("#")
+        elif here == "<" and text.startswith("<<<", at):
+            self._at += 2
+        elif here == "<" and text.startswith("<<", at):
+            self._lost = True  # What comes after may be a here-document, which quotes mean nothing to.
