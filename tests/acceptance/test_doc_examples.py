@@ -67,7 +67,7 @@ def test_pages_with_examples_are_all_looked_at(page: Path) -> None:
 
 
 def said_and_made(commands: list[str], place: Path, env: dict[str, str]) -> tuple[list[list[bytes]], list[str]]:
-    """The lines that each command prints in the directory of the page's files, in any order, and what it leaves there."""
+    """The lines that each command prints, in any order; the files there, a page's own ones among them."""
     place.mkdir()
     for step in steps("docs/coming-from.md"):
         if isinstance(step, Command) and step.expected is None:
