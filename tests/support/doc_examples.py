@@ -25,7 +25,7 @@ MOMENT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00)?"
 DURATION = r"\b\d+(?:\.\d+)? (?:ms|s|min|h)\b"
 VARIES = re.compile(f"…|{MOMENT}|{DURATION}")
 MARK = "=====example====="
-LIMIT = 60.0
+LIMIT = 100.0
 """Seconds for all examples of a page."""
 
 
