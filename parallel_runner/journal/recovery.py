@@ -27,7 +27,7 @@ from parallel_runner.journal.rows import decode_terms, outcome_row, pack_attempt
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import Terms
 
 
@@ -180,10 +180,11 @@ def _add(connection: sqlite3.Connection, outcome: Outcome, report: Report, read_
     if terms is None:
         return 0  # Its batch was pruned.
     lost = outcome.failure in (FailureClass.WORKER_LOST, FailureClass.UNKNOWN)
-    row = connection.execute(statements.get("losses"), (attempt_id(job, 0), outcome.attempt)).fetchone()
+    row = connection.execute(statements.get("past"), (attempt_id(job, 0), outcome.attempt)).fetchone()
+    past = Past(*row).lost() if lost else Past(*row)
     # Only then is the tool asked: a plug-in that is gone must not stand in the way of what is certain.
     harmless = outcome.state is State.UNKNOWN and read_only(terms.tool)
-    decision = decide(outcome, terms, number_of(outcome.attempt), row[0] + lost, read_only=harmless)
+    decision = decide(outcome, terms, number_of(outcome.attempt), past, read_only=harmless)
     values = outcome_row(decision.outcome, decision.final)
     if not connection.execute(statements.get("add_outcome"), values).rowcount:
         return 0

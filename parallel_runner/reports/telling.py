@@ -18,8 +18,7 @@ def story_lines(told: StoryRecord) -> Iterator[str]:
     yield one_line(f"{told.job}{f' ({told.id})' if told.id else ''}: {told.tool}: {told.command}", _COMMAND)
     yield f"  {told.reason}"
     for need in told.needs:
-        name = f"{need.job}{f' ({need.id})' if need.id else ''}"
-        yield f"  needs {name} {need.when}: it {f'is {need.state.value}' if need.state else 'has not ended'}"
+        yield f"  needs {need.called} {need.when}: it {f'is {need.state.value}' if need.state else 'has not ended'}"
     for tried in told.attempts:
         yield f"  {attempt_line(tried)}"
     if told.state is None:

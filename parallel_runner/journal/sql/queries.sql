@@ -64,7 +64,14 @@ SELECT * FROM batches WHERE cwd = ? AND identity = ? AND results <> '' ORDER BY 
 -- name: pending_jobs: jobs without a final outcome after they were last queued, with the number of attempts made
 SELECT j.id, j.terms, j.payload,
        (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),
-       j.name
+       j.name,
+       (SELECT count(*) FROM outcomes o
+        WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255 AND o.failure IN ('worker_lost', 'unknown')
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1)),
+       (SELECT count(*) FROM outcomes o
+        WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255
+          AND (o.failure IN ('worker_lost', 'unknown') OR o.state = 'interrupted'
+               OR o.attempt <= coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1)))
 FROM jobs j
 WHERE j.id > ? AND j.id < ?
   AND NOT EXISTS (SELECT 1 FROM outcomes o
@@ -175,9 +182,12 @@ WHERE id > :after AND id < min(:end, :after + 100000)
   AND name IS NOT NULL AND substr(name, 1, length(:beginning)) = :beginning
 ORDER BY id LIMIT :most;
 
--- name: losses: how often a job's end is not known, or was its worker's, before an attempt
-SELECT count(*) FROM outcomes
-WHERE attempt >= ? AND attempt < ? AND failure IN ('worker_lost', 'unknown');
+-- name: past: workers that a job lost since it was last queued, and attempts that do not count, before an attempt
+SELECT coalesce(sum(failure IN ('worker_lost', 'unknown')
+                    AND attempt > coalesce((SELECT after_attempt FROM requeues WHERE job = attempt >> 8), -1)), 0),
+       coalesce(sum(failure IN ('worker_lost', 'unknown') OR state = 'interrupted'
+                    OR attempt <= coalesce((SELECT after_attempt FROM requeues WHERE job = attempt >> 8), -1)), 0)
+FROM outcomes WHERE attempt >= ? AND attempt < ?;
 
 -- name: all_leases: who holds what
 SELECT worker, owner, attempts FROM leases;
