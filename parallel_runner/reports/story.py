@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
-from parallel_runner.ids import attempt_name, job_name
+from parallel_runner.ids import GROUP_BASE, attempt_name, is_group, job_name, seq_of
 from parallel_runner.journal import spool
 from parallel_runner.journal.locks import is_held
 from parallel_runner.journal.owners import is_alive, owner_of
@@ -28,11 +29,27 @@ def tell(journal: Journal, batch: BatchRow, job: int) -> list[str]:
         return lines
     lines.append("  " + _where(journal, batch, job))
     states = journal.final_states(batch.id)
-    for dependent, needed, condition in journal.needs(batch.id):
-        if dependent == job:
-            state = states.get(needed)
-            lines.append(f"  needs {job_name(needed)} {condition}: it is {state.value if state else 'not ended'}")
+    needs = journal.needs(batch.id)
+    for dependent, needed, condition in needs:
+        if dependent != job:
+            continue
+        if is_group(needed):
+            lines.append(f"  needs {_group_name(batch, needed)} {condition}: {_members(needs, needed, states)}")
+            continue
+        state = states.get(needed)
+        lines.append(f"  needs {job_name(needed)} {condition}: it is {state.value if state else 'not ended'}")
     return lines
+
+
+def _group_name(batch: BatchRow, group: int) -> str:
+    return batch.header.rules.groups[seq_of(group) - GROUP_BASE].name
+
+
+def _members(needs: Sequence[tuple[int, int, str]], group: int, states: Mapping[int, State]) -> str:
+    members = [member for one, member, condition in needs if one == group and condition == "member"]
+    ended = [states[member] for member in members if member in states]
+    good = sum(state is State.SUCCEEDED for state in ended)
+    return f"of its {len(members)} jobs {len(ended)} have ended, {good} succeeded"
 
 
 def _attempt_line(outcome: Outcome, final: bool) -> str:

@@ -25,6 +25,7 @@ from parallel_runner.ids import (
     number_of,
     seq_of,
 )
+from parallel_runner.journal.recovery import Report
 from parallel_runner.model.events import Finished, Released, Started, WorkerLost, WorkerRetired, Wrote
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
@@ -116,7 +117,7 @@ class BatchRun:
         slots = Slots(journal, owner, instance_budget(session.settings), conduct.want, self._clock)
         self._conduct = conduct
         self._pacing = Pacing(conduct, self._clock)
-        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, conduct.want, session.recover)
+        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, conduct.want, self._recover)
         self._steering = Steering(
             batch,
             rules,
@@ -173,7 +174,8 @@ class BatchRun:
             self._take_input()
             self._look_at_room()
             self._look_at_pace()
-            self._steering.step(self, draining=self._draining, busy=self._busy())
+            if not self._incomplete():
+                self._steering.step(self, draining=self._draining, busy=self._busy())
             self._lease()
             self._commit()
             self._show_progress()
@@ -183,6 +185,10 @@ class BatchRun:
     def _busy(self) -> bool:
         orphans = isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans
         return bool(self._schedule.held) or self._schedule.next_delay() is not None or orphans
+
+    def _incomplete(self) -> bool:
+        """Whether jobs are still to be read that an end would free or doom."""
+        return self._needs_whole and isinstance(self._feed, JournalFeed) and not self._feed.read_all
 
     # -- when
 
@@ -259,6 +265,7 @@ class BatchRun:
         self._note(Told(outcome, True, job), self._steering.record(made, tuple(self._terms)))
         if isinstance(self._feed, JournalFeed):
             self._feed.grow(len(made.jobs))
+            self._printer.expect(seq_of(one.id) for one in made.jobs)
         self._schedule.grow(made.jobs, made.groups)
         self._end_job(job.id, State.SUCCEEDED)
 
@@ -435,9 +442,20 @@ class BatchRun:
             return
         self._orphans_at = now + ORPHAN_LOOK
         try:
-            feed.exclude(self._session.recover().orphans)
+            feed.exclude(self._recover().orphans)
         except JournalBusyError:
             return
+
+    def _recover(self) -> Report:
+        """Take over from dead owners; what waits for their jobs is told of the ends."""
+        report = self._session.recover()
+        for outcome, final in report.outcomes:
+            job = job_of(outcome.attempt)
+            if final and batch_of(job) == self._batch:
+                self._done += 1
+                self._failures.note(outcome)
+                self._end_job(job, outcome.state)
+        return report
 
     # -- output of decisions
 
@@ -456,8 +474,8 @@ class BatchRun:
     def _lease(self) -> None:
         if self._draining or self._room.shortage or self._printer.backlog > HIGH_WATER:
             return
-        if self._needs_whole and isinstance(self._feed, JournalFeed) and not self._feed.read_all:
-            return  # An end would free, or doom, jobs that are not there yet.
+        if self._incomplete():
+            return
         self._leasing.lease()
         self._leasing.take_back()
         if scarcity := self._leasing.scarcity():

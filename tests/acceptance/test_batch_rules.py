@@ -205,6 +205,44 @@ jobs:
     assert len(program.results("b1")) == len(program.results("b2")) == 15
 
 
+def test_a_barrier_without_progress_is_opened(program: Program) -> None:
+    write(
+        program, 'jobs: [{bash: "touch up; while test ! -e go; do sleep 0.02; done", locks: db}]\n', "holder.yaml"
+    )
+    write(
+        program,
+        """\
+barrier: {timeout: 0.4, delay: 0}
+jobs:
+  - {id: a, bash: echo a >> log, locks: db}
+  - {id: b, bash: "echo b >> log; touch go"}
+phases: [[a], [b]]
+""",
+    )
+    holder = program.start("run", "-f", "holder.yaml")
+    wait_for(lambda: (program.work / "up").exists())
+    done = program("run", "-f", "b.yaml")
+    holder.communicate(timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert b"phase 1: no progress for a while; the next phase begins" in done.stderr
+    assert order(program) == ["b", "a"]
+
+
+def test_why_tells_of_the_group_that_is_waited_for(program: Program) -> None:
+    write(
+        program,
+        """\
+on_failure: pause
+jobs:
+  - {id: unit, foreach: [0, 1, 2], bash: "test {item} != 1"}
+  - {id: after, bash: echo, needs: {after: unit, when: finished}}
+""",
+    )
+    assert program("run", "-j1", "-f", "b.yaml").returncode == 1
+    told = program("why", "b1.after").stdout.decode()
+    assert "needs unit finished: of its 3 jobs" in told
+
+
 def test_what_is_expected_decides(program: Program) -> None:
     write(
         program,
