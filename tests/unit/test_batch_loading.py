@@ -204,6 +204,13 @@ def test_all_mistakes_are_told_with_line_and_nearest_name(tmp_path: Path) -> Non
     assert len(lines) == 22, lines
 
 
+def test_an_item_where_there_are_only_names_is_a_mistake(tmp_path: Path) -> None:
+    text = 'jobs:\n  - {foreach: {os: [a], n: [1]}, bash: {argv: [echo, "x{item}"]}}\n'
+    assert told(tmp_path, text) == [
+        "b.yaml:2: jobs[0].foreach: there is no {item} here; there are: {os}, {n}, {index}"
+    ]
+
+
 def test_a_phase_cannot_wait_for_a_later_one(tmp_path: Path) -> None:
     text = "jobs:\n  - {id: a, bash: x, needs: [b]}\n  - {id: b, bash: x}\nphases: [[a], [b]]\n"
     assert told(tmp_path, text) == ["b.yaml:2: jobs[0].needs: jobs wait for each other: a → b → phase 1 → a"]
