@@ -5,7 +5,7 @@ here=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 cd -- "$here"
 
 missing=()
-for pair in parallel:parallel rg:ripgrep git:git shellcheck:shellcheck; do
+for pair in parallel:parallel rg:ripgrep git:git shellcheck:shellcheck zsh:zsh fish:fish groff:groff-base; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 if ((${#missing[@]})) && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 import click
 
+from parallel_runner.cli.names import BATCH
 from parallel_runner.cli.options import current_directory, home_option, job_count, the_home
 from parallel_runner.cli.reading import reading
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import batch_name
 from parallel_runner.journal.store import Journal
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.reports.finding import find_batch
 from parallel_runner.runner.one_shot import View, cpus, most_instances, run_again
 from parallel_runner.runner.pacing import Conduct
@@ -27,7 +28,7 @@ def again_options(command: F) -> F:
         click.option("-q", "--quiet", is_flag=True, help="Say nothing when all is well."),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON object per attempt."),
         click.option("-j", "--jobs", metavar="N", help="Jobs at once, as for `run`."),
-        click.argument("batch", required=False),
+        click.argument("batch", type=BATCH, required=False),
     ):
         command = option(command)
     return command
@@ -54,14 +55,20 @@ def latest_unfinished(home: str | None, name: str | None) -> int:
     return rows[0].id
 
 
-def go_on(batch: int, view_of: tuple[str | None, bool, bool], home: str | None, states: Iterable[State]) -> int:
-    """Open what ended in one of `states` again, and run what is open."""
+def go_on(
+    batch: int,
+    view_of: tuple[str | None, bool, bool],
+    home: str | None,
+    states: Iterable[State],
+    classes: Collection[FailureClass] = (),
+) -> int:
+    """Open what ended in one of `states`, and by one of `classes` if there are any, again, and run what is open."""
     jobs, as_json, quiet = view_of
     count = job_count(jobs, cpus(), most_instances(the_home(home)))
     view = View(conduct=Conduct(count), json=as_json, quiet=quiet)
 
     def prepare(journal: Journal) -> None:
         if wanted := list(states):
-            journal.requeue(batch, wanted)
+            journal.requeue(batch, wanted, classes=classes or None)
 
     return run_again(the_home(home), batch, view, prepare)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import click
 
+from parallel_runner.cli.names import BATCH_OR_JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import line, reading
 from parallel_runner.errors import UsageError
@@ -17,12 +18,12 @@ from parallel_runner.journal.owners import is_alive
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.reports.finding import find_batch, find_job
-from parallel_runner.reports.story import running
+from parallel_runner.reports.workers import live_workers
 from parallel_runner.runner.requests import ask_to_cancel
 
 
 @click.command()
-@click.argument("name", metavar="BATCH|JOB")
+@click.argument("name", metavar="BATCH|JOB", type=BATCH_OR_JOB)
 @home_option
 def command(name: str, home: str | None) -> None:
     """End a batch (b17: its runner starts nothing new; `resume` can go on with it), or one job of it (b17.3)."""
@@ -60,9 +61,9 @@ def _cancel_job(journal: Journal, row: BatchRow, job: int) -> None:
 def _end_orphans(journal: Journal, wanted: Callable[[int], bool]) -> int:
     """Have workers of dead runners end the jobs in their hands; each has only that one any more."""
     ended = 0
-    for worker, condition, pid, attempt in running(journal):
-        mine = attempt and wanted(job_of(attempt))
-        if condition == "orphan" and mine and pid and is_held(journal.layout.worker_lock(worker)):
-            os.kill(pid, signal.SIGTERM)
+    for live in live_workers(journal):
+        mine = live.attempt and wanted(job_of(live.attempt))
+        if live.condition == "orphan" and mine and live.pid and is_held(journal.layout.worker_lock(live.worker)):
+            os.kill(live.pid, signal.SIGTERM)
             ended += 1
     return ended

@@ -15,6 +15,9 @@ from parallel_runner.settings.catalogue import IN_FORCE, Settings, entries, plai
 from parallel_runner.settings.load import explain as explain_entry
 from parallel_runner.settings.load import load
 
+SETTINGS = "settings"
+BATCH = "batch"
+
 
 @click.group()
 def command() -> None:
@@ -52,15 +55,27 @@ def explain(key: str, home: str | None) -> None:
 
 
 @command.command()
-@click.argument("what", type=click.Choice(["settings", "batch"]), default="settings")
-def schema(what: str) -> None:
-    """Print the JSON Schema of the settings, or of batch files, for editors."""
-    import msgspec
+@click.argument("name", required=False)
+def schema(name: str | None) -> None:
+    """Print a JSON Schema: of the settings, of batch files, or of what a verb prints as JSON.
 
-    if what == "settings":
+    NAME is settings, batch, attempt (`results`, `run --json`, `--results FILE.jsonl`), history, why, ps or
+    results-json (`--results FILE.json`).
+    """
+    if name in (None, SETTINGS):
+        import msgspec
+
         line(json.dumps(msgspec.json.schema(Settings), indent=2))
         return
-    from parallel_runner.tools import registry
-    from parallel_runner.workflows.schema import batch_schema
+    if name == BATCH:
+        from parallel_runner.tools import registry
+        from parallel_runner.workflows.schema import batch_schema
 
-    line(json.dumps(batch_schema([registry.get(name) for name in registry.names()]), indent=2))
+        line(json.dumps(batch_schema([registry.get(one) for one in registry.names()]), indent=2))
+        return
+    from parallel_runner.reports.schemas import RECORDS, schema_of
+
+    if name not in RECORDS:
+        known = ", ".join([SETTINGS, BATCH, *RECORDS])
+        raise UsageError(f"there is no schema {name!r}; there are: {known}")
+    line(json.dumps(schema_of(name), indent=2))

@@ -2,44 +2,99 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
 import click
 
-from parallel_runner.cli.options import home_option
+from parallel_runner.cli.moments import moment
+from parallel_runner.cli.options import current_directory, home_option
 from parallel_runner.cli.reading import line, reading, write
-from parallel_runner.ids import batch_name
-from parallel_runner.journal.owners import is_alive
+from parallel_runner.model.lifecycle import State
+from parallel_runner.reports.history import STATES, BatchRecord, Filter, batches
+from parallel_runner.reports.plain import one_line
 from parallel_runner.reports.records import json_line
 
 WIDTH = 100
-"""Characters of a command line that are shown."""
+"""Columns of a command that are shown where nothing says how wide the reader's page is."""
 
 
 @click.command()
 @click.option("-n", "--limit", type=click.IntRange(1), default=20, help="How many. Default: 20.")
+@click.option("--state", type=click.Choice(STATES), help="Only batches that are in this state.")
+@click.option("--failed", is_flag=True, help="Only batches with a job that did not end as asked.")
+@click.option("--since", metavar="WHEN", help="Only batches from then on: a date, or how long ago (2h, 3d).")
+@click.option("--until", metavar="WHEN", help="Only batches from before: a date, or how long ago.")
+@click.option("--name", metavar="GLOB", help="Only batches whose file gives them such a name.")
+@click.option("--command", "text", metavar="TEXT", help="Only batches with this in their command line.")
+@click.option("--cwd", metavar="DIR", help="Only batches that were started in this directory, `.` for this one.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per batch.")
 @home_option
-def command(limit: int, as_json: bool, home: str | None) -> None:
+def command(
+    limit: int,
+    state: str | None,
+    failed: bool,
+    since: str | None,
+    until: str | None,
+    name: str | None,
+    text: str | None,
+    cwd: str | None,
+    as_json: bool,
+    home: str | None,
+) -> None:
     """List the latest batches, the last first."""
+    now = datetime.now().astimezone()
+    wanted = Filter(
+        state=state,
+        failed=failed,
+        since=moment(since, now, "--since") if since else None,
+        until=moment(until, now, "--until") if until else None,
+        name=name,
+        command=text,
+        cwd=os.path.normpath(os.path.join(current_directory(), os.fsencode(cwd))) if cwd is not None else None,
+    )
     with reading(home) as journal:
-        for row in journal.batches(limit):
-            state = row.state
-            if state == "open" and not (row.owner and is_alive(journal.layout, row.owner)):
-                state = "interrupted"
-            tally = {key.value: count for key, count in journal.tally(row.id).items()}
-            record = {
-                "batch": batch_name(row.id),
-                "name": row.header.name or None,
-                "state": state,
-                "created_at": row.created_at.isoformat(),
-                "ended_at": row.ended_at.isoformat() if row.ended_at else None,
-                "jobs": journal.count_jobs(row.id),
-                "tally": tally,
-                "cwd": row.header.cwd.decode("utf-8", "backslashreplace"),
-                "command": row.command,
-            }
-            if as_json:
+        found = batches(journal, wanted, limit)
+        if as_json:
+            for record in found:
                 write(json_line(record))
-            else:
-                counts = ", ".join(f"{count} {name}" for name, count in sorted(tally.items()))
-                begun = f"{record['batch']:>6}  {row.created_at:%Y-%m-%d %H:%M:%S}  {state:<11}"
-                line(f"{begun}  {counts:<30}  {row.command[:WIDTH]}")
+        elif sys.stdout.isatty():
+            _table(list(found))
+        else:
+            for record in found:
+                begun = f"{record.batch:>6}  {_begun(record)}  {record.state:<11}"
+                line(f"{begun}  {_tally(record):<30}  {_what(record)}")
+
+
+def _begun(record: BatchRecord) -> str:
+    return f"{datetime.fromisoformat(record.created_at).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _tally(record: BatchRecord) -> str:
+    counts = [f"{count} {state.value}" for state, count in sorted(record.tally.items())]
+    open_jobs = record.jobs - sum(record.tally.values())
+    return ", ".join([*counts, f"{open_jobs} open"] if open_jobs > 0 else counts)
+
+
+def _what(record: BatchRecord) -> str:
+    return one_line(f"{record.name}: {record.command}" if record.name else record.command, WIDTH)
+
+
+def _table(found: Sequence[BatchRecord]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [(one.batch, _begun(one), one.state, _tally(one), _what(one)) for one in found]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for place, title in enumerate(("batch", "begun", "state", "jobs")):
+        table.add_column(title, no_wrap=True, min_width=max((len(row[place]) for row in rows), default=0))
+    table.add_column("command", no_wrap=True, overflow="ellipsis", ratio=1)
+    for one, row in zip(found, rows, strict=True):
+        bad = any(state not in (State.SUCCEEDED, State.INTERRUPTED) for state in one.tally)
+        style = "red" if bad else "green" if one.state == "done" else "yellow"
+        # Text, not markup: a command may have brackets in it.
+        table.add_row(*(Text(cell, style if place == 2 else "") for place, cell in enumerate(row)))
+    Console().print(table)

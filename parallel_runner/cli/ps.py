@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import line, reading, write
-from parallel_runner.ids import attempt_name
+from parallel_runner.reports.plain import one_line
 from parallel_runner.reports.records import json_line
-from parallel_runner.reports.story import running
+from parallel_runner.reports.workers import live_workers, worker_record
+
+WIDTH = 80
+"""Columns of a command that are shown."""
 
 
 @click.command()
@@ -17,9 +22,12 @@ from parallel_runner.reports.story import running
 def command(as_json: bool, home: str | None) -> None:
     """Show the workers of this home, those of dead runners included, and what they have in hand."""
     with reading(home) as journal:
-        for worker, condition, pid, attempt in running(journal):
-            name = attempt_name(attempt) if attempt else None
+        now = time.time()
+        for live in live_workers(journal):
+            record = worker_record(journal, live)
             if as_json:
-                write(json_line({"worker": worker, "condition": condition, "pid": pid, "attempt": name}))
-            else:
-                line(f"{pid:>8}  {condition:<7}  {worker}  {name or 'idle'}")
+                write(json_line(record))
+                continue
+            begun = f"{record.attempt}  {max(0.0, now - live.since):.0f} s  " if record.attempt else "idle"
+            told = one_line(record.command, WIDTH) if record.command else ""
+            line(f"{live.pid:>8}  {live.condition:<7}  {live.worker}  {begun}{told}".rstrip())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from parallel_runner.cli.options import the_home
 from parallel_runner.journal.layout import StateLayout
@@ -35,9 +37,31 @@ def reading(home: str | None, *, update: bool = False) -> Iterator[Journal]:
 
 def write(data: bytes) -> None:
     """Write to stdout; BrokenPipeError when nobody reads any more."""
-    sys.stdout.buffer.write(data)
+    put(sys.stdout.buffer, [data])
+
+
+def put(stream: BinaryIO, pieces: Iterable[bytes]) -> None:
+    """Write all of some pieces: an unbuffered stream (PYTHONUNBUFFERED) may take a part and say nothing."""
+    for data in pieces:
+        written = stream.write(data)
+        while written < len(data):
+            written += stream.write(memoryview(data)[written:])
 
 
 def line(text: str) -> None:
     """Write one line of text to stdout."""
     write(text.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def wait_a_little(seconds: float) -> None:
+    """Let some time pass while something is followed, having written what there is.
+
+    Raises:
+        BrokenPipeError: nobody reads stdout any more, so that waiting is for nothing.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    poll = select.poll()
+    poll.register(1, 0)
+    if poll.poll(seconds * 1000):
+        raise BrokenPipeError

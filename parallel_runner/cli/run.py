@@ -7,12 +7,13 @@ import re
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from parallel_runner.cli.dry_run import print_commands
 from parallel_runner.cli.options import current_directory, job_count, the_home
 from parallel_runner.cli.resume_option import LATEST, WithResume
-from parallel_runner.cli.run_inputs import new_batch
-from parallel_runner.cli.run_options import RunOptions, gathered, run_options
+from parallel_runner.cli.run_inputs import new_batch, presentation
+from parallel_runner.cli.run_options import COMMAND, INPUT, PIPE, RunOptions, gathered, run_options
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import MAX_ATTEMPTS, parse_name
 from parallel_runner.model.lifecycle import State
@@ -49,11 +50,9 @@ def command(ctx: click.Context, /, **_: object) -> int:
     base = base_terms(home)
     view = _view(options, home)
     if options.batch_file is not None:
-        if options.template:
-            raise UsageError("give a batch file or a template, not both")
-        if options.resume is not None or options.resume_failed:
-            raise UsageError("--resume is for input; a batch file is all in the journal: parallel-runner resume")
-        return run_new(home, _from_file(options.batch_file, base), view)
+        _check_batch_options(ctx, options)
+        new = _from_file(options, _terms(options, base))
+        return print_commands(new, view.conduct.want) if options.dry_run else run_new(home, new, view)
     if options.quote and not options.template:
         raise UsageError("--quote is about the words of a template; there is none")
     new = new_batch(options, _terms(options, base), view.conduct.want)
@@ -133,9 +132,10 @@ def _timeout(text: str | None) -> tuple[float | None, float | None]:
     seconds = duration_of(text)
     if seconds is None:
         raise UsageError(f"--timeout {text}: give seconds, a time like 1m30s, or N% of the median")
-    if not seconds:
-        raise UsageError(f"--timeout {text}: must be more than 0 seconds")
-    return seconds, None
+    if seconds != seconds:
+        raise UsageError(f"--timeout {text}: give seconds, a time like 1m30s, or N% of the median")
+    # GNU parallel's meaning: 0 is no limit.
+    return seconds or None, None
 
 
 def _terms(options: RunOptions, base: Terms) -> Terms:
@@ -159,6 +159,8 @@ def _directory(options: RunOptions) -> bytes:
     here = current_directory()
     if options.workdir is None:
         return here
+    if re.search(r"\{[^{}\s]*\}", options.workdir):
+        raise UsageError(f"--workdir {options.workdir}: a batch has one directory; placeholders are for commands")
     path = os.path.join(here, os.fsencode(options.workdir))
     try:
         if not options.dry_run:
@@ -168,8 +170,22 @@ def _directory(options: RunOptions) -> bytes:
     return os.path.normpath(path)
 
 
-def _from_file(path: str, base: Terms) -> NewBatch:
+def _check_batch_options(ctx: click.Context, options: RunOptions) -> None:
+    """Options that say what the jobs are have no place beside a batch file, which says that itself."""
+    if options.template:
+        raise UsageError("give a batch file or a template, not both")
+    if options.resume is not None or options.resume_failed:
+        raise UsageError("--resume is for input; a batch file is all in the journal: parallel-runner resume")
+    for param in ctx.command.params:
+        given = param.name is not None and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+        if given and getattr(param, "section", "") in (INPUT, COMMAND, PIPE):
+            raise UsageError(f"{param.opts[-1]} is for input and templates; a batch file has its own keys")
+
+
+def _from_file(options: RunOptions, base: Terms) -> NewBatch:
     from parallel_runner.workflows.batch_file import load_batch_file
 
-    spec = load_batch_file(path, cwd=current_directory(), base=base)
-    return NewBatch(header=spec.header, command=f"run -f {path}", jobs=spec.jobs)
+    assert options.batch_file is not None
+    spec = load_batch_file(options.batch_file, cwd=current_directory(), base=base)
+    header = msgspec.structs.replace(spec.header, results=presentation(options).packed())
+    return NewBatch(header=header, command=f"run -f {options.batch_file}", jobs=spec.jobs)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import msgspec
 
 from parallel_runner.cli.run_options import RunOptions
-from parallel_runner.errors import UsageError
+from parallel_runner.errors import InputUnreadableError, UsageError
 from parallel_runner.model.batch import BatchHeader, Presentation
 from parallel_runner.model.job import terms_digest
 from parallel_runner.model.terms import Terms
@@ -66,7 +66,7 @@ def new_batch(options: RunOptions, terms: Terms, slots: int) -> NewBatch:
     header = BatchHeader(
         cwd=terms.cwd,
         identity=b"\0".join([options.shell.encode(), *words]),
-        results=_presentation(options).packed(),
+        results=presentation(options, recipe).packed(),
         terms=(terms,),
     )
     told = shlex.join(["parallel-runner", *sys.argv[1:]])[:_TOLD].encode("utf-8", "backslashreplace").decode()
@@ -77,12 +77,18 @@ def new_batch(options: RunOptions, terms: Terms, slots: int) -> NewBatch:
     if len(sources) > 1 or wants_all or (sources and sources[0].values is not None):
         return _of_all(options, sources or [Source(path=b"-")], form, recipe, new)
     path = sources[0].path if sources else b"-"
+    _check_stdin(path)
     if path == b"-" and os.isatty(0):
         print("parallel-runner: reading from the terminal; end with Ctrl-D", file=sys.stderr)  # noqa: T201
     if options.header == "0":
         recipe = replace(recipe, names=(path,))
     maker = JobMaker(recipe, RowReader(form))
     return replace(new, source=(open_source(path), form.separator), make=maker)
+
+
+def _check_stdin(path: bytes) -> None:
+    if path == b"-" and sys.stdin is None:
+        raise InputUnreadableError("stdin is closed; give it an input, or values after `:::` or with -a")
 
 
 def _format(options: RunOptions) -> Format:
@@ -132,12 +138,12 @@ def _recipe(options: RunOptions, words: list[bytes], terms: Terms, slots: int) -
             chars=options.max_chars or MOST_CHARS,
             spread=slots if fits and not options.xargs else 0,
         )
-    elif options.max_chars is not None and not words:
-        raise UsageError("--max-chars goes with -X, -m, --xargs or -n")
+    elif options.max_chars is not None:
+        grouping = Grouping(most=1, chars=options.max_chars)
     template = Template(
         words=tuple(words),
         shell=options.shell,
-        repeat=grouping is not None and not (options.many or options.xargs),
+        repeat=_repeats(options),
         whole_words=options.quote,
         appended=not options.pipe,
         total=options.total_jobs,
@@ -152,8 +158,29 @@ def _recipe(options: RunOptions, words: list[bytes], terms: Terms, slots: int) -
         wanted=parse_condition(os.fsencode(options.wanted)) if options.wanted is not None else None,
         keep_values=bool(options.tag or options.tagstring is not None or options.results),
         plus=options.plus,
-        all_values=os.fsencode(options.replace),
+        renames=_renames(options),
     )
+
+
+def _repeats(options: RunOptions) -> bool:
+    """Whether a word with `{}` is repeated for each value."""
+    if options.many or options.xargs or options.pipe:
+        return False
+    return options.context_replace or bool(options.max_replace_args) or options.max_lines is not None
+
+
+def _renames(options: RunOptions) -> tuple[tuple[bytes, bytes], ...]:
+    """The placeholders that are spelt otherwise."""
+    spelt = {
+        "{}": options.replace,
+        "{.}": options.extensionreplace,
+        "{/}": options.basenamereplace,
+        "{//}": options.dirnamereplace,
+        "{/.}": options.basenameextensionreplace,
+        "{#}": options.seqreplace,
+        "{%}": options.slotreplace,
+    }
+    return tuple((os.fsencode(old), os.fsencode(new)) for old, new in spelt.items() if new and new != old)
 
 
 def _of_all(options: RunOptions, sources: list[Source], form: Format, recipe: Recipe, new: NewBatch) -> NewBatch:
@@ -170,19 +197,21 @@ def _of_all(options: RunOptions, sources: list[Source], form: Format, recipe: Re
         random.shuffle(rows)
     recipe = replace(recipe, template=replace(recipe.template, total=total))
     reader = RowReader(replace(form, header=0))
-    presentation = replace_names(new.header, table.names)
-    return replace(new, header=presentation, jobs=JobMaker(recipe, reader).jobs(rows))
+    header = _with_columns(new.header, table.names, table.width)
+    return replace(new, header=header, jobs=JobMaker(recipe, reader).jobs(rows))
 
 
-def replace_names(header: BatchHeader, names: tuple[bytes, ...]) -> BatchHeader:
-    """The header with the names of the columns in what is to be presented."""
-    if not names or not header.results:
+def _with_columns(header: BatchHeader, names: tuple[bytes, ...], width: int | None) -> BatchHeader:
+    """The header with what is known of the columns in what is to be presented."""
+    if not header.results:
         return header
     shown = Presentation.unpacked(header.results)
-    return msgspec.structs.replace(header, results=msgspec.structs.replace(shown, names=names).packed())
+    shown = msgspec.structs.replace(shown, names=names, width=width or 0 if shown.width else 0)
+    return msgspec.structs.replace(header, results=shown.packed())
 
 
-def _presentation(options: RunOptions) -> Presentation:
+def presentation(options: RunOptions, recipe: Recipe | None = None) -> Presentation:
+    """What is shown and written besides."""
     tag = (
         None
         if options.ungroup
@@ -197,7 +226,8 @@ def _presentation(options: RunOptions) -> Presentation:
         results=_absolute(options.results),
         tag=os.fsencode(tag) if tag is not None else None,
         plus=options.plus,
-        all_values=os.fsencode(options.replace),
+        renames=_renames(options),
+        width=0 if recipe is None or recipe.grouping is None else recipe.sources or 0,
     )
 
 
@@ -214,6 +244,7 @@ def _of_a_stream(options: RunOptions, sources: list[Source], recipe: Recipe, new
     """A batch of pieces of stdin."""
     if sources:
         raise UsageError("--pipe takes its input from stdin; give no `:::`, `::::` or -a")
+    _check_stdin(b"-")
     regex = options.regexp
     ends, starts = options.recend, options.recstart
     blocks = Blocks(
@@ -224,8 +255,9 @@ def _of_a_stream(options: RunOptions, sources: list[Source], recipe: Recipe, new
         lines=options.max_lines or 1,
         header=0 if options.header is None else 1 if options.header == ":" else int(options.header),
         strip=options.remove_rec_sep,
+        skip_blank=options.no_run_if_empty,
     )
-    return replace(new, source=(0, None), make=BlockMaker(recipe, blocks))
+    return replace(new, source=(0, None), make=BlockMaker(replace(recipe, grouping=None), blocks))
 
 
 def _record_edge(name: str, text: str, regex: bool) -> bytes:

@@ -41,6 +41,12 @@ class RunOptions:
     xargs: bool
     max_chars: int | None
     replace: str
+    extensionreplace: str | None
+    basenamereplace: str | None
+    dirnamereplace: str | None
+    basenameextensionreplace: str | None
+    seqreplace: str | None
+    slotreplace: str | None
     plus: bool
     quote: bool
     shell: str
@@ -102,13 +108,21 @@ INPUT, COMMAND, PIPE = "Input", "Command", "Streams cut into jobs"
 RUNNING, LIMITS, OUTPUT = "How it runs", "Limits and failures", "Output"
 RECORDS, SHOWN, OTHERS = "Records and going on", "What is shown", "Others"
 
+_SPELLINGS = {
+    "{.}": ("--er", "--extensionreplace"),
+    "{/}": ("--bnr", "--basenamereplace"),
+    "{//}": ("--dnr", "--dirnamereplace"),
+    "{/.}": ("--bner", "--basenameextensionreplace"),
+    "{#}": ("--seqreplace",),
+    "{%}": ("--slotreplace",),
+}
 _OPTIONS: list[Callable[[F], F]] = [
     _option(
         INPUT, "-a", "--arg-file", multiple=True, metavar="FILE", help="Values from a file; `-`: stdin. Repeatable."
     ),
     _option(INPUT, "-0", "--null", is_flag=True, help="Records end with NUL, not with a newline."),
     _option(INPUT, "-d", "--delimiter", metavar="TEXT", help=r"Records end with TEXT; knows \t \n \r \0 and \NNN."),
-    _option(INPUT, "-E", "--eof", metavar="TEXT", help="A record equal to TEXT ends the input."),
+    _option(INPUT, "-E", "-e", "--eof", metavar="TEXT", help="A record equal to TEXT ends the input."),
     _option(INPUT, "-C", "--colsep", metavar="REGEX", help="Each record is cut into columns: {1}, {2}, …"),
     _option(INPUT, "--csv", is_flag=True, help="Columns as CSV has them, quoted fields with newlines included."),
     _option(
@@ -150,6 +164,7 @@ _OPTIONS: list[Callable[[F], F]] = [
     _option(
         COMMAND,
         "-L",
+        "-l",
         "--max-lines",
         type=click.IntRange(1),
         metavar="N",
@@ -172,7 +187,11 @@ _OPTIONS: list[Callable[[F], F]] = [
         metavar="N",
         help="Command lines of fewer characters than N.",
     ),
-    _option(COMMAND, "-I", "--replace", default="{}", metavar="TEXT", help="Instead of `{}`."),
+    _option(COMMAND, "-I", "-i", "--replace", default="{}", metavar="TEXT", help="Instead of `{}`."),
+    *(
+        _option(COMMAND, *names, names[-1].strip("-"), metavar="TEXT", help=f"Instead of `{placeholder}`.")
+        for placeholder, names in _SPELLINGS.items()
+    ),
     _option(COMMAND, "--plus", is_flag=True, help="Further placeholders: {..} {...} {+/} {+.} {+..} {##} …"),
     _option(COMMAND, "--quote", is_flag=True, help="Words of the template are words; no shell reads them."),
     _option(

@@ -42,6 +42,11 @@ class StateLayout:
         """What running owners are asked to do, one file per request."""
         return f"{self.root}/requests"
 
+    @property
+    def following(self) -> str:
+        """Where those who follow a running job's output are met: one FIFO each, gone as soon as it is open."""
+        return f"{self.root}/following"
+
     def owner_lock(self, owner: str) -> str:
         """An owner's liveness lock."""
         return f"{self.root}/owners/{owner}.lock"

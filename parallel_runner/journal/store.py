@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow, batch_from, outcome_from, outcome_row, pack_attempts
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import Job, JobSpec
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.terms import Terms
 
@@ -180,7 +180,7 @@ class Journal:
 
     # -- reading
 
-    def read(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def read(self, statement: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with translated(self.layout.journal):
             return self._connection.execute(statements.get(statement), values).fetchall()
@@ -252,13 +252,20 @@ class Journal:
         last = self.read("last_job", _jobs_of(batch))[0][0]
         return seq_of(last) if last is not None else 0
 
-    def requeue(self, batch: int, states: Iterable[State], jobs: Iterable[int] | None = None) -> int:
+    def requeue(
+        self,
+        batch: int,
+        states: Iterable[State],
+        jobs: Iterable[int] | None = None,
+        classes: Iterable[FailureClass] | None = None,
+    ) -> int:
         """Open jobs that ended in one of these states again, and those that were skipped because of them.
 
         Args:
             batch: which batch; it becomes `interrupted` if it was done.
             states: ends to open again.
             jobs: only these jobs, by id; None: all.
+            classes: only what failed so; None: all.
 
         Returns how many jobs were opened. One that has used up its attempt numbers stays as it is.
         """
@@ -268,6 +275,7 @@ class Journal:
             "high": high,
             "states": json.dumps([state.value for state in states]),
             "jobs": None if jobs is None else json.dumps(list(jobs)),
+            "classes": None if classes is None else json.dumps([one.value for one in classes]),
         }
         with self.transaction() as connection:
             connection.execute(statements.get("begin_requeue"))
@@ -282,7 +290,10 @@ class Journal:
 
     def attempts(self, batch: int, job: int | None = None) -> Iterator[AttemptRow]:
         """The outcomes of a batch, or of one job, in order; read as they are asked for."""
-        after, end = _attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)
+        return self.attempts_between(*(_attempts_of(batch) if job is None else ((job << 8) - 1, (job + 1) << 8)))
+
+    def attempts_between(self, after: int, end: int) -> Iterator[AttemptRow]:
+        """The outcomes after an attempt and before another, in order."""
         # In pages: an open cursor would keep the write-ahead log from being reset for as long as the reader takes.
         while rows := self.read("attempts", (after, end, _PAGE)):
             for row in rows:

@@ -54,7 +54,10 @@ class Presentation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     names: tuple[bytes, ...] = ()
     """Of the columns."""
     plus: bool = False
-    all_values: bytes = b"{}"
+    renames: tuple[tuple[bytes, bytes], ...] = ()
+    """Other spellings of placeholders."""
+    width: int = 0
+    """Values in a row where a job may have several rows; 0: a job has one."""
 
     def packed(self) -> str:
         """As the journal keeps it; empty when nothing is said."""

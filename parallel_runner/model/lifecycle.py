@@ -55,6 +55,13 @@ class FailureClass(str, Enum):
         return self.value
 
 
+def satisfies(condition: str, state: State | None) -> bool:
+    """Whether a needed job's end is what a job waits for: `finished`, `succeeded` or `failed`; None: not ended."""
+    if state is None:
+        return False
+    return condition == "finished" or (state is State.SUCCEEDED) == (condition == "succeeded")
+
+
 S = State
 ENDS = frozenset(
     {

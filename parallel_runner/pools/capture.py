@@ -35,6 +35,8 @@ class Stream:
         self._segment = segment
         self._big = False
         self._limit = 0
+        self.tee: Callable[[int, bytes], None] | None = None
+        """Told each piece with its offset, while somebody follows."""
         self._told: Callable[[Extent], None] | None = None
         self.read_fd, self.write_fd = self._open()
         self._reset(0)
@@ -57,6 +59,13 @@ class Stream:
         self._extents: list[Extent] = []
         self.lost = False
         """Bytes within the limit could not be kept: the disk is full."""
+
+    def so_far(self) -> tuple[tuple[Extent, ...], list[tuple[int, bytes]]]:
+        """What is kept of the attempt in hand: its beginning in the segment, and (offset, bytes) of the rest."""
+        spilled = sum(extent.length for extent in self._extents)
+        tail = b"".join(self._tail)[-self._tail_limit :] if self._tail_limit else b""
+        pieces = [(spilled, bytes(self._head)), (self._size - len(tail), tail)]
+        return tuple(self._extents), [piece for piece in pieces if piece[1]]
 
     def begin(self, limit: int, told: Callable[[Extent], None] | None = None) -> None:
         """Ready for an attempt that may keep `limit` bytes; `told` hears at once of each piece that is kept."""
@@ -95,6 +104,8 @@ class Stream:
             return  # Over the user's quota of pipe pages: the small pipe works as well, only slower.
 
     def _feed(self, data: bytes) -> None:
+        if self.tee is not None:
+            self.tee(self._size, data)
         self._size += len(data)
         if self._head_left:
             part = data[: self._head_left]

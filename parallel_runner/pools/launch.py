@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import gc
 import os
 import random
@@ -31,6 +32,9 @@ _DEFAULT_SIGNALS = (
 _SHELL_SPEAKS = (errno.ENOEXEC, errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.EISDIR, errno.ELOOP)
 _BASH = b"/bin/bash"
 _NICE = b"/usr/bin/nice"
+_PIPE = 65536
+"""Bytes that every pipe takes."""
+_F_SETPIPE_SZ = 1031
 
 
 def spawn(launch: Spawn, env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None) -> int:
@@ -98,7 +102,7 @@ def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, std
     # A fork that is not followed by exec has no mark in /proc/PID/environ; so it must not outlive its worker.
     die_with_parent(signal.SIGKILL, worker)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, *_DEFAULT_SIGNALS):
+    for number in (signal.SIGTERM, signal.SIGURG, *_DEFAULT_SIGNALS):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.setsid()
@@ -185,21 +189,43 @@ def piece_of_file(path: str, offset: int, length: int) -> int:
         OSError: the file is gone, or ends before the piece does.
     """
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    fd = reader = -1
     try:
+        reader, fd = _roomy_pipe(length)
         while length:
             copied = os.sendfile(fd, source, offset, length)
             if not copied:
                 raise OSError(errno.EIO, "the piece of the stream that it reads is not there any more", path)
             offset += copied
             length -= copied
-        os.lseek(fd, 0, os.SEEK_SET)
+        if reader < 0:
+            os.lseek(fd, 0, os.SEEK_SET)
+            reader, fd = fd, -1
     except OSError:
-        os.close(fd)
+        if reader >= 0:
+            os.close(reader)
         raise
     finally:
-        os.close(source)
-    return fd
+        for done in (source, fd):
+            if done >= 0:
+                os.close(done)
+    return reader
+
+
+def _roomy_pipe(length: int) -> tuple[int, int]:
+    """(read end, write end) of a pipe that takes so many bytes at once; (-1, a memory file) where none does.
+
+    A pipe is what programs expect on stdin: `wc`, for one, aligns its columns by the size of a file.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    try:
+        if length <= _PIPE or fcntl.fcntl(writer, _F_SETPIPE_SZ, length) >= length:
+            return reader, writer
+    except OSError:
+        pass  # More than the system lets this user have.
+    os.close(reader)
+    os.close(writer)
+    return -1, os.memfd_create("stdin", os.MFD_CLOEXEC)
 
 
 def trouble(error: OSError | ValueError) -> str:

@@ -20,7 +20,7 @@ from parallel_runner.pools import kernel
 from parallel_runner.pools.capture import Stream
 from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
-from parallel_runner.pools.worker import Worker
+from parallel_runner.pools.worker import FOLLOW, Worker
 
 OOM_SCORE = 300
 """Added to a worker's and its jobs' score: under memory pressure they go before the supervisor."""
@@ -162,7 +162,8 @@ def _serve(post: Post, channel: Channel, supervisor: int) -> None:
     segment = SegmentWriter(post.layout.outputs, f"{post.token}.seg", post.disk_floor)
     signal_fd, wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, _note_signal)
+    for number in (signal.SIGTERM, FOLLOW):
+        signal.signal(number, _note_signal)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     worker = Worker(post.token, post.slot, channel, supervisor, spool, post.layout)
     _KEEP.extend((lock, spool, segment, worker))

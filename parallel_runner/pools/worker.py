@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import time
 from collections import deque
 
@@ -31,6 +32,7 @@ from parallel_runner.pools.cgroup import Delegation
 from parallel_runner.pools.channel import Channel
 from parallel_runner.pools.classify import ending_as
 from parallel_runner.pools.execution import Execution, refusal_outcome, refused
+from parallel_runner.pools.following import Followers
 from parallel_runner.pools.plans import Plan, make_plan
 
 FLUSH_INTERVAL = 0.02
@@ -39,6 +41,8 @@ OUTCOME_INTERVAL = 0.04
 """Seconds that outcomes of short jobs are gathered while more of them wait: each word wakes the supervisor up."""
 HEARTBEAT = 5.0
 PLANS_KEPT = 64
+FOLLOW = signal.SIGURG
+"""Says that somebody wants to follow what the job in hand writes. Ignored by any process that does not know it."""
 SPOOL_LIMIT = 256 * 1024
 """Bytes at which what is acknowledged is dropped from the spool."""
 
@@ -81,6 +85,7 @@ class Worker:
         self._poller.register(self._supervisor, select.POLLIN)
         self._poller.register(signal_fd, select.POLLIN)
         self._execution = Execution(self._poller, out, err, self, delegation)
+        self._followers = Followers(self._layout.following, self._token, self._poller, out, err)
         self._send(frames.Hello(os.getpid()))
         while not self._leaving:
             if self._queue:
@@ -108,6 +113,7 @@ class Worker:
         self._unsent_began = began
         self._began_due = time.monotonic() + FLUSH_INTERVAL
         outcome = self._outcome_of(lease)
+        self._followers.end()
         self._current = 0
         self._unsent_began = b""
         self._began_due = float("inf")
@@ -179,10 +185,13 @@ class Worker:
     # -- what goes on beside it (Execution calls these two)
 
     def attend(self, fd: int) -> None:
-        """Serve the channel, the supervisor's pidfd, or a signal."""
+        """Serve the channel, the supervisor's pidfd, a signal, or who follows."""
         if fd == self._signal_fd:
-            os.read(fd, 64)
-            self._on_sigterm()
+            told = os.read(fd, 64)
+            if FOLLOW in told:
+                self._followers.look(self._current)
+            if signal.SIGTERM in told:
+                self._on_sigterm()
         elif fd == self._supervisor:
             self._on_supervisor_death()
         elif fd == self._channel.fileno():
@@ -191,6 +200,8 @@ class Worker:
             if self._channel.closed:
                 # The pidfd is the truth; it follows within microseconds, or the supervisor dropped this worker.
                 self._on_supervisor_death()
+        elif fd in self._followers:
+            self._followers.attend(fd)
 
     def tick(self, now: float) -> float:
         """Send what is due; returns when to be called again (monotonic seconds)."""
@@ -342,3 +353,4 @@ class Worker:
         until = time.monotonic() + HEARTBEAT
         while not self._orphaned and not self._channel.flush() and time.monotonic() < until:
             select.select([], [self._channel], [], FLUSH_INTERVAL)
+        self._followers.leave()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+from array import array
+from collections.abc import Collection, Mapping
 
 from parallel_runner.errors import EXIT_MAX_FAILED, EXIT_MORE_FAILED, EXIT_OK
-from parallel_runner.ids import batch_name, job_name, job_of
-from parallel_runner.model.lifecycle import State
+from parallel_runner.ids import batch_name
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import NOT_KEPT, Outcome
 
 NOT_FAILURES = frozenset({State.SUCCEEDED, State.INTERRUPTED})
-_SHOWN = 3
-_MOST_GROUPS = 20
+KEPT = 20_000
+"""Failures that are looked at when they are grouped by what was run."""
+OTHER = "other"
+_MOST_LABELS = 20
 
 
 def failed_count(tally: Mapping[State, int]) -> int:
@@ -34,13 +38,19 @@ def headline(batch: int, tally: Mapping[State, int], pending: int, wall: float) 
 
 
 class Failures:
-    """Failures grouped by what happened: counted all, a few jobs of each named. And outputs that were lost."""
+    """What went wrong while a batch ran: all counted by class, the first KEPT remembered for `failures.group`.
+
+    Called for each failure in the loop: a count and eight bytes is all that it costs.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self.labels: dict[str, int] = {}
+        """How many of each class."""
+        self.attempts = array("q")
+        """The attempts to be looked at."""
         self.unkept = 0
         """Jobs that ended without all of their output being kept, for want of space."""
-        self._groups: dict[str, tuple[int, list[int]]] = {}
 
     def note(self, outcome: Outcome) -> None:
         """A job ended."""
@@ -51,37 +61,36 @@ class Failures:
     def add(self, outcome: Outcome) -> None:
         """One more failure."""
         self.count += 1
-        label = _label(outcome)
-        if label not in self._groups and len(self._groups) >= _MOST_GROUPS:
-            label = "other"
-        count, jobs = self._groups.get(label, (0, []))
-        if count < _SHOWN:
-            jobs.append(job_of(outcome.attempt))
-        self._groups[label] = (count + 1, jobs)
-
-    def lines(self) -> list[str]:
-        """What to print, the largest group first."""
-        lines = []
-        for label, (count, jobs) in sorted(self._groups.items(), key=lambda item: -item[1][0]):
-            more = f" and {count - _SHOWN} more" if count > _SHOWN else ""
-            lines.append(f"  {label}: {', '.join(map(job_name, jobs))}{more}")
-        if self.unkept:
-            lines.append(f"  {NOT_KEPT}: {self.unkept} jobs")
-        return lines
+        label = label_of(outcome)
+        if label not in self.labels and len(self.labels) >= _MOST_LABELS:
+            label = OTHER
+        self.labels[label] = self.labels.get(label, 0) + 1
+        if len(self.attempts) < KEPT:
+            self.attempts.append(outcome.attempt)
 
 
-def _label(outcome: Outcome) -> str:
-    failure = outcome.failure.value if outcome.failure else outcome.state.value
-    if failure == "exit" and outcome.exit_code:
+def label_of(outcome: Outcome) -> str:
+    """The class of a failure, with the exit code or the signal where that is what tells them apart."""
+    failure = outcome.failure
+    if failure is FailureClass.EXIT and not outcome.exit_code:
+        return outcome.detail.split(";")[0] or "exit 0"
+    if failure is FailureClass.EXIT:
         return f"exit {outcome.exit_code}"
-    if failure == "signal":
-        return f"signal {outcome.signal}"
-    detail = outcome.detail.split(";")[0]
-    return f"{failure}{f' ({detail})' if detail else ''}"
+    if failure is FailureClass.SIGNAL and outcome.signal is not None:
+        return f"signal {signal_name(outcome.signal)}"
+    return failure.value if failure else outcome.state.value
 
 
-def next_commands(batch: int, tally: Mapping[State, int], pending: int) -> list[str]:
-    """What to type next."""
+def signal_name(number: int) -> str:
+    """`KILL` for 9; the number itself when it has no name."""
+    try:
+        return signal.Signals(number).name.removeprefix("SIG")
+    except ValueError:
+        return str(number)
+
+
+def next_commands(batch: int, tally: Mapping[State, int], pending: int, classes: Collection[str] = ()) -> list[str]:
+    """What to type next; `classes`: the failure classes of jobs that `retry` would run, the most frequent first."""
     name = batch_name(batch)
     lines = []
     if pending:
@@ -92,4 +101,6 @@ def next_commands(batch: int, tally: Mapping[State, int], pending: int) -> list[
         )
     if failed_count(tally) > tally.get(State.UNKNOWN, 0):
         lines.append(f"to run the failed ones again: parallel-runner retry {name}")
+        if len(classes) > 1:
+            lines.append(f"only those of one class: parallel-runner retry {name} --class {next(iter(classes))}")
     return lines

@@ -145,6 +145,8 @@ class BatchRun:
         self._done = 0
         self._orphans_at = 0.0
         self._halted: int | None = None
+        self._announced: set[int] = set()
+        """Attempts in hand whose commands were shown."""
 
     def run(self) -> Ended:
         """Run to the end, or to where it was stopped; everything that ended is committed then."""
@@ -330,11 +332,16 @@ class BatchRun:
         job = self._schedule.held.get(event.attempt)
         if job is None:
             return
+        self._announce(event.attempt, job, event.worker)
         self._printer.began(event.attempt, job)
         if self._pacing.median is not None:
             self._pacing.median.began(event.attempt, self._clock.monotonic())
-        if self._audience.command is not None:
-            self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(event.worker)))
+
+    def _announce(self, attempt: int, job: Job, worker: str) -> None:
+        """Show a command that has started; of a short one only its end is told."""
+        if self._audience.command is not None and attempt not in self._announced:
+            self._announced.add(attempt)
+            self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(worker)))
 
     def _on_released(self, worker: str, attempts: Sequence[int]) -> None:
         self._recorder.released(worker, attempts)
@@ -364,6 +371,8 @@ class BatchRun:
         job = self._schedule.held.pop(outcome.attempt, None)
         if job is None:
             return
+        self._announce(outcome.attempt, job, outcome.worker)
+        self._announced.discard(outcome.attempt)
         terms = self._terms[job.terms]
         losses = self._schedule.losses.get(job.id, 0) if self._schedule.losses else 0
         decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=self._read_only[terms.tool])

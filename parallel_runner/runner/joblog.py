@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from parallel_runner.errors import InputUnreadableError
+from parallel_runner.errors import UsageError
 from parallel_runner.ids import seq_of
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Outcome
@@ -47,7 +47,7 @@ class JobLog:
         """Open `path`; `go_on`: what it has stays. A `+` in front says so as well, and that no header is wanted.
 
         Raises:
-            InputUnreadableError: it cannot be written.
+            UsageError: it cannot be written.
         """
         appended = path.startswith("+")
         self._labels = labels
@@ -58,9 +58,9 @@ class JobLog:
             if not appended and not os.fstat(self._fd).st_size:
                 os.write(self._fd, HEADER)
         except OSError as error:
-            raise InputUnreadableError(f"--joblog {name}: {error.strerror}") from error
+            raise UsageError(f"--joblog {name}: {error.strerror}") from error
 
-    def write(self, told: Told, sent: int = 0) -> None:
+    def write(self, told: Told) -> None:
         """A line for a job that has ended for good."""
         outcome = told.outcome
         if not ran(outcome):
@@ -72,7 +72,7 @@ class JobLog:
             seq_of(told.job.id),
             outcome.started_at,
             outcome.usage.wall,
-            sent,
+            self._labels.sent(told.job),
             outcome.out.size,
             *end,
             command,

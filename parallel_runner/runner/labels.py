@@ -26,7 +26,8 @@ class Labels:
     def __init__(self, terms: Sequence[Terms], shown: Presentation) -> None:
         self._terms = terms
         self.names = shown.names
-        self._reader = Reader(shown.names, all_values=shown.all_values, plus=shown.plus)
+        self._width = shown.width
+        self._reader = Reader(shown.names, renames=shown.renames, plus=shown.plus)
         self._tag = self._reader.read(_unescaped(shown.tag)) if shown.tag is not None else None
 
     def payload(self, job: Job) -> BashPayload | None:
@@ -43,9 +44,20 @@ class Labels:
     def values(self, job: Job) -> tuple[bytes, ...]:
         """The values it was made of; its command line where they were not kept."""
         payload = self.payload(job)
-        if payload is not None and payload.values:
+        if payload is not None and (payload.values or payload.stdin is not None):
             return payload.values
         return (self.command(job),)
+
+    def column(self, place: int) -> bytes:
+        """What the value at a place (from 0) is called: its column's name, or the number of its source."""
+        if self._width:
+            place %= self._width
+        return self.names[place] if place < len(self.names) else b"%d" % (place + 1)
+
+    def sent(self, job: Job) -> int:
+        """Bytes that the job was given on stdin."""
+        payload = self.payload(job)
+        return payload.stdin[2] if payload is not None and payload.stdin is not None else 0
 
     @property
     def tagged(self) -> bool:
@@ -69,7 +81,7 @@ class Labels:
             if mark.kind == "values":
                 value = mark.of(self.values(job), unquoted)
             else:
-                value = b"%d" % {"seq": seq_of(job.id), "slot": slot, "total": 0}[mark.kind]
+                value = b"%d" % (slot if mark.kind == "slot" else seq_of(job.id))
             filled += (value, text)
         return b"".join(filled)
 

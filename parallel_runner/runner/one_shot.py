@@ -28,6 +28,7 @@ from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
 from parallel_runner.reports import summary
+from parallel_runner.reports.failures import failure_lines
 from parallel_runner.reports.records import json_line, outcome_record
 from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
 from parallel_runner.runner.blocks import BlockStore
@@ -173,7 +174,7 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
 
     again = list(states)
     prepare = (lambda journal: journal.requeue(row.id, again)) if again else None
-    return run_again(home, row.id, view, prepare, complete)
+    return run_again(home, row.id, view, prepare, complete, own_failures=True)
 
 
 def run_again(
@@ -182,6 +183,8 @@ def run_again(
     view: View,
     prepare: Callable[[Journal], object] | None = None,
     complete: Callable[[Session], None] | None = None,
+    *,
+    own_failures: bool = False,
 ) -> int:
     """Go on with a batch; returns the exit code.
 
@@ -191,6 +194,7 @@ def run_again(
         view: what is shown.
         prepare: may open ended jobs again, before the batch is taken over.
         complete: adds what is missing of the input, once it is taken over.
+        own_failures: the exit code counts only what fails in this run, as GNU parallel's `--resume` does.
 
     Raises:
         StateError: somebody runs it.
@@ -338,7 +342,7 @@ def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
         _remove_environment(session, batch)
     if ended.broken_pipe:
         return EXIT_SIGNAL_BASE + SIGPIPE
-    _tell(batch, tally, pending, ended, view, wall)
+    _tell(session.journal, batch, tally, pending, ended, view, wall)
     if ended.signal is not None:
         return EXIT_SIGNAL_BASE + ended.signal
     if ended.overdue:
@@ -353,14 +357,15 @@ def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
     return EXIT_STATE if not code and ended.failures.unkept else code
 
 
-def _tell(batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float) -> None:
+def _tell(
+    journal: Journal, batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float
+) -> None:
     failed = summary.failed_count(tally)
     if view.quiet and not failed and not pending and not ended.failures.unkept:
         return
     view.stderr(summary.headline(batch, tally, pending, wall))
-    for line in ended.failures.lines():
-        view.stderr(line)
-    for line in summary.next_commands(batch, tally, pending):
+    lines, classes = failure_lines(journal, batch, ended.failures)
+    for line in [*lines, *summary.next_commands(batch, tally, pending, classes)]:
         view.stderr(line)
 
 

@@ -15,7 +15,7 @@ from parallel_runner.scheduler.gates import Gates, Machine, StartGate
 from parallel_runner.scheduler.halting import Halt
 
 _WIDTH_INTERVAL = 1.0
-_ENOUGH = 3
+_ENOUGH = 1
 """Jobs that must have succeeded before their median says anything."""
 _MOST_WALLS = 10_000
 

@@ -20,7 +20,7 @@ class Records:
         """Open them; `go_on`: what they have stays.
 
         Raises:
-            InputUnreadableError: one cannot be written.
+            UsageError: one cannot be written.
         """
         shown = Presentation.unpacked(header.results)
         self.labels = Labels(header.terms, shown)

@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from parallel_runner.errors import InputUnreadableError
+from parallel_runner.errors import UsageError
 from parallel_runner.ids import seq_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.model.outcome import Output
-from parallel_runner.reports.records import json_line, outcome_record
+from parallel_runner.reports.records import ParallelRecord, json_line, outcome_record
 from parallel_runner.runner.joblog import ended_as, ran
 from parallel_runner.runner.labels import Labels
+from parallel_runner.runner.printing import tagged
 from parallel_runner.runner.recording import Told
 
 _COLUMNS = (b"Seq", b"Host", b"Starttime", b"JobRuntime", b"Send", b"Receive", b"Exitval", b"Signal", b"Command")
@@ -36,7 +37,7 @@ def open_results(path: str, labels: Labels, *, go_on: bool) -> Results:
     """What `--results PATH` asks for, by the ending of PATH.
 
     Raises:
-        InputUnreadableError: the place cannot be written.
+        UsageError: the place cannot be written.
     """
     try:
         if path.endswith(".jsonl"):
@@ -48,7 +49,7 @@ def open_results(path: str, labels: Labels, *, go_on: bool) -> Results:
             return _Objects(path, labels, go_on=go_on)
         return _Directory(path, labels)
     except OSError as error:
-        raise InputUnreadableError(f"--results {path}: {error.strerror}") from error
+        raise UsageError(f"--results {path}: {error.strerror}") from error
 
 
 def _open(path: str, *, go_on: bool) -> int:
@@ -106,17 +107,21 @@ class _Table:
                 b":",
                 b"%.3f" % outcome.started_at,
                 b"%.3f" % outcome.usage.wall,
-                b"0",
+                b"%d" % self._labels.sent(told.job),
                 b"%d" % outcome.out.size,
                 b"%d" % end.exit_value,
                 b"%d" % end.signal,
                 self._labels.command(told.job),
                 *values,
-                _whole(outputs, outcome.out),
-                _whole(outputs, outcome.err),
+                self._stream(told, outputs, outcome.out),
+                self._stream(told, outputs, outcome.err),
             )
         )
         _write_all(self._fd, rows)
+
+    def _stream(self, told: Told, outputs: str, output: Output) -> bytes:
+        data = _whole(outputs, output)
+        return tagged(data, self._labels.tag(told.job), fresh=True) if self._labels.tagged else data
 
     def _row(self, fields: Iterable[bytes]) -> bytes:
         return self._separator.join(map(self._field, fields)) + b"\n"
@@ -141,20 +146,20 @@ class _Objects:
             return
         outcome = told.outcome
         end = ended_as(outcome)
-        record = {
-            "Seq": seq_of(told.job.id),
-            "Host": ":",
-            "Starttime": round(outcome.started_at, 3),
-            "JobRuntime": round(outcome.usage.wall, 3),
-            "Send": 0,
-            "Receive": outcome.out.size,
-            "Exitval": end.exit_value,
-            "Signal": end.signal,
-            "Command": _text(self._labels.command(told.job)),
-            "V": [_text(value) for value in self._labels.values(told.job)],
-            "Stdout": _text(_whole(outputs, outcome.out)),
-            "Stderr": _text(_whole(outputs, outcome.err)),
-        }
+        record = ParallelRecord(
+            seq=seq_of(told.job.id),
+            host=":",
+            starttime=round(outcome.started_at, 3),
+            job_runtime=round(outcome.usage.wall, 3),
+            send=self._labels.sent(told.job),
+            receive=outcome.out.size,
+            exitval=end.exit_value,
+            signal=end.signal,
+            command=_text(self._labels.command(told.job)),
+            v=tuple(_text(value) for value in self._labels.values(told.job)),
+            stdout=_text(_whole(outputs, outcome.out)),
+            stderr=_text(_whole(outputs, outcome.err)),
+        )
         _write_all(self._fd, json_line(record))
 
 
@@ -201,9 +206,11 @@ class _Directory:
         return directory + b"/stdout", directory + b"/stderr", directory + b"/seq"
 
     def _steps(self, told: Told) -> Iterator[bytes]:
-        values, names = self._labels.values(told.job), self._labels.names
-        for place, value in enumerate(values, 1):
-            yield names[place - 1] if place <= len(names) else b"%d" % place
+        values = self._labels.values(told.job)
+        steps = [(self._labels.column(place), value) for place, value in enumerate(values)]
+        # Numbers by their size, then names.
+        for name, value in sorted(steps, key=_order):
+            yield file_name(name)
             yield file_name(value)
 
     def _within(self, path: bytes) -> bytes:
@@ -213,11 +220,18 @@ class _Directory:
         return first + b"/".join(b"\\.." if step == b".." else step for step in steps)
 
 
+def _order(step: tuple[bytes, bytes]) -> tuple[bool, int, bytes]:
+    name = step[0]
+    return (not name.isdigit(), int(name) if name.isdigit() else 0, name)
+
+
 def file_name(value: bytes) -> bytes:
     r"""A value as the name of a directory: `\`, tab, NUL and `/` are written `\\`, `\t`, `\0` and `\_`.
 
-    `.` and `..`, which GNU parallel uses as they are, get a backslash, or they would lead elsewhere.
+    `.`, `..` and nothing, which GNU parallel uses as they are, are `\.`, `\..` and `\e`: else they led elsewhere.
     """
     for byte, written in ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\0", b"\\0"), (b"/", b"\\_")):
         value = value.replace(byte, written)
-    return b"\\" + value if value in (b".", b"..") else value[:_LONGEST]
+    if value in (b".", b".."):
+        return b"\\" + value
+    return value[:_LONGEST] or b"\\e"

@@ -118,9 +118,12 @@ class Schedule:
         heapq.heappush(self._delayed, (at, job.id, job))
 
     def release_delayed(self, now: float) -> None:
-        """Make those ready whose time has come."""
+        """Make those ready whose time has come, before what has not been tried yet."""
+        due = []
         while self._delayed and self._delayed[0][0] <= now:
-            self.add([heapq.heappop(self._delayed)[2]])
+            due.append(heapq.heappop(self._delayed)[2])
+        for job in reversed(due):
+            self._pool(self.tool_of(job)).ready.appendleft(job)
 
     def next_delay(self) -> float | None:
         """When the next retry is due (monotonic seconds)."""

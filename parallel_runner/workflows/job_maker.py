@@ -12,7 +12,7 @@ import msgspec
 from parallel_runner.model.job import JobSpec, job_key
 from parallel_runner.tools.bash import BashPayload
 from parallel_runner.workflows.grouping import Grouper, Grouping
-from parallel_runner.workflows.placeholders import Reader
+from parallel_runner.workflows.placeholders import Reader, Renames
 from parallel_runner.workflows.rows import Row, RowReader, Unique
 from parallel_runner.workflows.template import Maker, Template, as_text, compile_template
 
@@ -50,12 +50,12 @@ class Recipe:
     keep_values: bool = False
     """The jobs carry their values, for tags, results and the like."""
     plus: bool = False
-    all_values: bytes = b"{}"
+    renames: Renames = ()
     names: tuple[bytes, ...] = ()
 
     def reader(self, names: Sequence[bytes]) -> Reader:
         """Knows the placeholders when the columns have these names."""
-        return Reader(names, all_values=self.all_values, plus=self.plus)
+        return Reader(names, renames=self.renames, plus=self.plus)
 
 
 @dataclass

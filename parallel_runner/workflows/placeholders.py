@@ -22,11 +22,9 @@ def basename(value: bytes) -> bytes:
 
 
 def dirname(value: bytes) -> bytes:
-    """`{//}`: the directory, as dirname(1) has it; an empty value stays empty."""
-    if not value:
-        return value
+    """`{//}`: the directory, as dirname(1) has it."""
     bare = value.rstrip(b"/")
-    if not bare:
+    if value and not bare:
         return b"/"
     if b"/" not in bare:
         return b"."
@@ -88,7 +86,7 @@ class Mark(NamedTuple):
     """One placeholder."""
 
     kind: str
-    """values | seq | slot | total."""
+    """values | seq | slot | total | padded (the place, as wide as the total)."""
     place: int | None = None
     """Which value, from 1, or from the end when negative; None: all of them, joined by blanks."""
     form: Callable[[bytes], bytes] = FORMS[b""]
@@ -120,23 +118,30 @@ class Parts(NamedTuple):
     marks: list[Mark]
 
 
+Renames = tuple[tuple[bytes, bytes], ...]
+"""(placeholder as it is known, what is written instead)."""
+
+
 class Reader:
     """Finds placeholders."""
 
-    def __init__(self, names: Sequence[bytes] = (), *, all_values: bytes = b"{}", plus: bool = False) -> None:
-        """Know `names` of columns, the string for all values, and whether the further forms are offered."""
+    def __init__(self, names: Sequence[bytes] = (), *, renames: Renames = (), plus: bool = False) -> None:
+        """Know `names` of columns, other spellings of placeholders, and whether the further forms are offered."""
         self._names = {name: place for place, name in reversed(list(enumerate(names, 1)))}
-        self.all_values = all_values
-        """The string for all values."""
         self._forms = FORMS | PLUS_FORMS if plus else FORMS
+        self._renames = renames
+        self.all_values = dict(renames).get(b"{}", b"{}")
+        """What is written for all values."""
         forms = b"|".join(re.escape(form) for form in sorted(self._forms, key=len, reverse=True) if form)
         named = b"|".join(re.escape(name) for name in sorted(self._names, key=len, reverse=True) if name)
         which = rb"-?[1-9]\d*" + (b"|" + named if named else b"")
-        pattern = rb"\{(?:(?P<count>#" + (b"|##" if plus else b"") + rb"|%)|(?P<which>" + which + rb")?"
+        pattern = rb"\{(?:(?P<count>#" + (b"|##|0#" if plus else b"") + rb"|%)|(?P<which>" + which + rb")?"
         pattern += rb"(?P<form>" + forms + rb")?(?P<raw>:raw)?)\}"
-        if all_values != b"{}":
+        if renames:
             # `-I` renames `{}` alone: that is no placeholder then, but `{.}` and `{1}` still are.
-            pattern = b"(?P<all>" + re.escape(all_values) + rb")|(?!\{\})" + pattern
+            known = b"|".join(re.escape(old) for old, _ in renames)
+            spelt = b"|".join(b"(?P<r%d>%b)" % (place, re.escape(new)) for place, (_, new) in enumerate(renames))
+            pattern = spelt + b"|(?!" + known + b")" + pattern
         self._pattern = re.compile(pattern)
 
     def read(self, text: bytes) -> Parts:
@@ -152,10 +157,14 @@ class Reader:
 
     def _mark(self, match: re.Match[bytes]) -> Mark:
         groups = match.groupdict()
-        if groups.get("all") is not None:
-            return Mark("values")
+        for index, (old, _) in enumerate(self._renames):
+            if groups[f"r{index}"] is not None:
+                return Reader().read(old).marks[0]
         if groups["count"] is not None:
-            return Mark({b"#": "seq", b"%": "slot", b"##": "total"}[groups["count"]])
+            return Mark(_COUNTS[groups["count"]])
         which: bytes | None = groups["which"]
         place = None if which is None else self._names.get(which) or int(which)
         return Mark("values", place, self._forms[groups["form"] or b""], raw=groups["raw"] is not None)
+
+
+_COUNTS = {b"#": "seq", b"%": "slot", b"##": "total", b"0#": "padded"}

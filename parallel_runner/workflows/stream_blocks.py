@@ -39,6 +39,8 @@ class Blocks:
     """Lines at the start of the stream that stand at the start of each block."""
     strip: bool = False
     """What separates records is taken away."""
+    skip_blank: bool = False
+    """Blocks of nothing but blanks are no jobs."""
 
 
 class Cutter:
@@ -70,14 +72,15 @@ class Cutter:
         while (cut := self._cut()) is not None:
             block, self._buffer = self._buffer[:cut], self._buffer[cut:]
             self._seen = self._from = 0
-            yield self._dressed(block)
+            if block.strip() or not self._blocks.skip_blank:
+                yield self._dressed(block)
 
     def end(self) -> Iterator[bytes]:
         """The blocks that are left."""
         self._headers = 0
         yield from self.feed(b"")
-        if self._buffer:
-            block, self._buffer = self._buffer, b""
+        block, self._buffer = self._buffer, b""
+        if block.strip() or (block and not self._blocks.skip_blank):
             yield self._dressed(block)
 
     def _take_header(self) -> None:
@@ -155,6 +158,6 @@ class BlockMaker:
         assert self.store is not None
         self._seq += 1
         name, offset = self.store(block)
-        payload = msgspec.structs.replace(self._make((), self._seq), stdin=(name, offset, len(block)))
+        payload = msgspec.structs.replace(self._make((b"",), self._seq), stdin=(name, offset, len(block)))
         digest = hashlib.blake2b(block, digest_size=16).digest()
         return JobSpec(payload=_encode(payload), key=job_key(self.recipe.digest, self._prefix + digest))

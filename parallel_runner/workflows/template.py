@@ -83,7 +83,9 @@ def _value(mark: Mark, values: Values, seq: int, total: int | None, quoter: Quot
         return mark.of(values, quoter)
     if mark.kind == "seq":
         return b"%d" % seq
-    return SLOT if mark.kind == "slot" else b"%d" % (total or 0)
+    if mark.kind == "slot":
+        return SLOT
+    return b"%d" % (total or 0) if mark.kind == "total" else b"%0*d" % (len(str(total or 0)), seq)
 
 
 def _script(template: Template, parts: Parts, filling: Sequence[Quoter]) -> Maker:

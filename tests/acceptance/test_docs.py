@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -19,6 +23,8 @@ PAGES = [
     CHECKOUT / "CHANGELOG.md",
     *(CHECKOUT / "docs").glob("*.md"),
 ]
+WRITTEN = [page for page in PAGES if page.name != "cli.md"]
+"""Those that people wrote: in a page that is made of the options each of them stands by itself."""
 
 
 def the_command(verb: str) -> click.Command:
@@ -29,13 +35,73 @@ def the_command(verb: str) -> click.Command:
     return command
 
 
-def test_reference_is_current() -> None:
-    spec = importlib.util.spec_from_file_location("generate_reference", CHECKOUT / "docs" / "generate_reference.py")
+def generator(name: str) -> Any:
+    """A module of docs/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, CHECKOUT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
-    assert (CHECKOUT / "docs" / "configuration.md").read_text() == module.reference()
+    return module
+
+
+def test_reference_is_current() -> None:
+    assert (CHECKOUT / "docs" / "configuration.md").read_text() == generator("generate_reference").reference()
+
+
+def test_pages_of_the_commands_are_current() -> None:
+    pages: dict[Path, str] = generator("generate_commands").pages()
+    stale = [path.name for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    assert stale == [], "run `python docs/generate_commands.py`"
+    assert set((CHECKOUT / "man").iterdir()) == {path for path in pages if path.suffix == ".1"}
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+@pytest.mark.parametrize("page", sorted((CHECKOUT / "man").glob("*.1")), ids=lambda page: page.name)
+def test_man_pages_are_clean(page: Path) -> None:
+    assert page.read_bytes().isascii()
+    done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", page], capture_output=True, check=True)
+    assert done.stderr == b""
+    shown = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout.decode())
+    verb = page.stem.removeprefix("parallel-runner").removeprefix("-")
+    command = the_command(verb) if verb else cli
+    for option in (param for param in command.params if isinstance(param, click.Option) and not param.hidden):
+        for name in option.opts:
+            # Hyphens that can be copied, not typographic ones.
+            assert name in shown, f"{name} is not on the page"
+
+
+def test_what_roff_and_markdown_would_read_stays_text() -> None:
+    made = generator("generate_commands")
+
+    @click.command()
+    @click.option("--strange", metavar="A|B", help='.it\'s a `\\\\n` "quoted" -dash, – and |pipe| *star*')
+    @click.argument("word", nargs=-1, required=True)
+    def command(strange: str, word: str) -> None:
+        """First sentence. Second.
+
+        \b
+        .dotted   columns
+        'quoted   columns
+
+        Last.
+        """
+
+    one = made.described(command, "parallel-runner strange")
+    assert one.usage == "parallel-runner strange [OPTION]... WORD..."
+    page = made.man_page(one, made.described(cli, "parallel-runner"))
+    assert "\n\\&.it\\(aqs a \\(ga\\e" in page
+    assert "\n.nf\n.RS\n\\&.dotted   columns\n\\(aqquoted   columns\n.RE\n.fi\n" in page
+    assert page.isascii()
+    assert "| `--strange A\\|B` |" in made.markdown(one)
+    if shutil.which("groff"):
+        done = subprocess.run(
+            ["groff", "-man", "-ww", "-Tutf8"], input=page.encode(), capture_output=True, check=True
+        )
+        assert done.stderr == b""
+        assert ".dotted   columns" in done.stdout.decode()
+        assert "–" in done.stdout.decode()
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -44,15 +110,20 @@ def test_every_verb_has_help_and_is_documented(verb: str) -> None:
     assert command.help
     for option in command.params:
         assert isinstance(option, click.Argument) or option.help, f"{verb} {option.name} has no help"
-    text = "".join(page.read_text() for page in PAGES)
+    text = "".join(page.read_text() for page in WRITTEN)
     assert re.search(rf"`(?:parallel-runner )?{verb}\b", text), f"{verb} is not documented"
 
 
-def test_every_option_of_run_is_documented() -> None:
-    command = the_command("run")
-    text = "".join(page.read_text() for page in PAGES)
-    names = [option.opts[-1] for option in command.params if isinstance(option, click.Option) and not option.hidden]
-    assert [name for name in names if f"`{name}" not in text and f" {name} " not in text] == []
+@pytest.mark.parametrize("verb", ["run", "history", "logs", "results", "retry"])
+def test_every_option_is_documented(verb: str) -> None:
+    command = the_command(verb)
+    text = "".join(page.read_text() for page in WRITTEN)
+    options = [one for one in command.params if isinstance(one, click.Option) and not one.hidden]
+    # One of its names is enough: old spellings need no word.
+    untold = [
+        one.opts for one in options if not any(re.search(rf"(?<![\w-]){name}(?![\w-])", text) for name in one.opts)
+    ]
+    assert untold == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -85,4 +156,4 @@ def test_first_batch_of_the_readme(program: Program) -> None:
     assert done.stdout == b"one\ntwo\n"
     assert done.returncode == 1
     assert b"1 failed, 2 succeeded in" in done.stderr
-    assert b"exit 3: b1.3" in done.stderr
+    assert b"exit 3 (exit): b1.3" in done.stderr

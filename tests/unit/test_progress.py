@@ -6,9 +6,6 @@ import os
 import pty
 
 from parallel_runner.clock import FakeClock
-from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import NOT_KEPT, Outcome
-from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.progress import BAR_AFTER, LINE_INTERVAL, Bar, Counts, Lines, eta, line
 
 
@@ -71,25 +68,3 @@ def test_a_terminal_that_takes_nothing_does_not_stop_the_jobs() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
-
-
-def test_failures_are_counted_all_and_named_some() -> None:
-    failures = Failures()
-    for seq in range(1, 5001):
-        failures.add(Outcome((1 << 40) | (seq << 8) | 1, State.FAILED, FailureClass.EXIT, exit_code=1 + seq % 2))
-    assert failures.count == 5000
-    assert failures.lines() == [
-        "  exit 2: b1.1, b1.3, b1.5 and 2497 more",
-        "  exit 1: b1.2, b1.4, b1.6 and 2497 more",
-    ]
-    for code in range(3, 200):
-        failures.add(Outcome((1 << 40) | 1, State.FAILED, FailureClass.EXIT, exit_code=code))
-    assert len(failures.lines()) == 21
-
-
-def test_outputs_that_were_lost_are_told_even_of_jobs_that_succeeded() -> None:
-    failures = Failures()
-    failures.note(Outcome(1 << 40, State.SUCCEEDED))
-    assert (failures.count, failures.lines()) == (0, [])
-    failures.note(Outcome(1 << 40, State.SUCCEEDED, detail=f"left over and ended: sleep(7); {NOT_KEPT}"))
-    assert (failures.count, failures.lines()) == (0, [f"  {NOT_KEPT}: 1 jobs"])

@@ -36,6 +36,21 @@ SELECT * FROM batches WHERE id = ?;
 -- name: list_batches: the latest batches first
 SELECT * FROM batches ORDER BY id DESC LIMIT ?;
 
+-- name: select_batches: some batches, the latest first; for the failed ones no further than to the first failure
+SELECT * FROM batches b
+WHERE b.id < :before
+  AND (:since IS NULL OR b.created_at >= :since)
+  AND (:until IS NULL OR b.created_at < :until)
+  AND (:name IS NULL OR b.name GLOB :name)
+  AND (:command IS NULL OR instr(lower(b.command), lower(:command)))
+  AND (:cwd IS NULL OR b.cwd = :cwd)
+  AND (NOT :failed OR EXISTS (
+        SELECT 1 FROM outcomes o
+        WHERE o.attempt > b.id << 40 AND o.attempt < (b.id + 1) << 40 AND o.final
+          AND o.state NOT IN ('succeeded', 'interrupted')
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)))
+ORDER BY b.id DESC LIMIT :limit;
+
 -- name: find_batches: unfinished batches by what they run and where, the latest first
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
@@ -70,6 +85,14 @@ SELECT job, needed, condition FROM needs WHERE job > ? AND job < ? ORDER BY job,
 -- name: groups_of_job: the groups that a job belongs to
 SELECT job FROM needs WHERE needed = ? AND condition = 'member' ORDER BY job;
 
+-- name: needs_of_job: what one job waits for, and how each of that ended
+SELECT n.needed, n.condition, j.name,
+       (SELECT o.state FROM outcomes o
+        WHERE o.attempt BETWEEN n.needed << 8 AND n.needed << 8 | 255 AND o.final
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = n.needed), -1)
+        ORDER BY o.attempt DESC LIMIT 1)
+FROM needs n LEFT JOIN jobs j ON j.id = n.needed WHERE n.job = ? ORDER BY n.needed;
+
 -- name: final_states: the last final state of each job of a batch that has one
 SELECT o.attempt >> 8, o.state FROM outcomes o
 WHERE o.attempt > ? AND o.attempt < ? AND o.final
@@ -82,15 +105,22 @@ WHERE o.attempt > ? AND o.attempt < ? AND o.final
   AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
 GROUP BY o.state;
 
+-- name: requeued_jobs: which jobs of a batch were opened again, and after which attempt
+SELECT job, after_attempt FROM requeues WHERE job > ? AND job < ?;
+
+-- name: data_version: changes with each commit of another process
+PRAGMA data_version;
+
 -- name: begin_requeue: where the jobs to open again are gathered; on disk, they may be many
 CREATE TEMP TABLE IF NOT EXISTS again (job INTEGER PRIMARY KEY, last INTEGER NOT NULL);
 
--- name: choose_again: jobs that ended so, and those that were skipped because of them, with their last attempt
+-- name: choose_again: jobs that ended so, all or some of them, and those that were skipped because of them, with their last attempt
 WITH RECURSIVE chosen (job) AS (
     SELECT o.attempt >> 8 FROM outcomes o
     WHERE o.attempt > :low AND o.attempt < :high AND o.final
       AND o.state IN (SELECT value FROM json_each(:states))
       AND (:jobs IS NULL OR o.attempt >> 8 IN (SELECT value FROM json_each(:jobs)))
+      AND (:classes IS NULL OR o.failure IN (SELECT value FROM json_each(:classes)))
       AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = o.attempt >> 8), -1)
     UNION
     SELECT n.job FROM chosen c JOIN needs n ON n.needed = c.job
@@ -125,11 +155,22 @@ SELECT o.*, j.terms AS job_terms, j.name AS job_name, j.payload AS job_payload
 FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
 WHERE o.attempt > ? AND o.attempt < ? ORDER BY o.attempt LIMIT ?;
 
+-- name: failed_jobs: how some attempts ended, and what their jobs were; no outputs
+SELECT o.attempt, o.final, o.state, o.failure, o.exit_code, o.signal, j.terms, j.payload
+FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
+WHERE o.attempt IN (SELECT value FROM json_each(?)) ORDER BY o.attempt;
+
 -- name: one_job: a job by id
 SELECT id, terms, payload, name FROM jobs WHERE id = ?;
 
 -- name: job_by_name: a job by the name that its batch file gave it
 SELECT id FROM jobs WHERE id > ? AND id < ? AND name = ?;
+
+-- name: job_names: names that begin so; of the first jobs only, it is for somebody who waits for a word
+SELECT name FROM jobs
+WHERE id > :after AND id < min(:end, :after + 100000)
+  AND name IS NOT NULL AND substr(name, 1, length(:beginning)) = :beginning
+ORDER BY id LIMIT :most;
 
 -- name: losses: how often a job's end is not known, or was its worker's, before an attempt
 SELECT count(*) FROM outcomes
