@@ -24,6 +24,14 @@ _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _encode = msgspec.msgpack.Encoder().encode
 
 
+_OURS = frozenset({("bash", "values"), ("bash", "stdin"), ("python", "pickled")})
+
+
+def is_for_files(tool: str, field: str) -> bool:
+    """Whether a batch file may fill a field of a payload: some are filled by the program alone."""
+    return (tool, field) not in _OURS
+
+
 @dataclass
 class Entry:
     """One job as it stands in the file."""
@@ -77,7 +85,7 @@ class Lookup:
         """
         if name not in self._found:
             tool = self._get(name)
-            fields = msgspec.structs.fields(tool.payload_type)
+            fields = [one for one in msgspec.structs.fields(tool.payload_type) if is_for_files(name, one.name)]
             as_bytes = frozenset(one.name for one in fields if "bytes" in str(one.type))
             self._found[name] = _Known(tool, tuple(one.name for one in fields), as_bytes)
         return self._found[name]

@@ -15,7 +15,7 @@ from parallel_runner.model.terms import PRIORITIES
 from parallel_runner.settings.documents import parse_yaml
 from parallel_runner.tools import registry
 from parallel_runner.workflows.batch_rules import BARRIER, TOP_KEYS
-from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS
+from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS, is_for_files
 from parallel_runner.workflows.foreach import FORMS
 from parallel_runner.workflows.job_terms import EXPECT, RETRIES, TERMS_KEYS, VALIDATE
 from parallel_runner.workflows.schema import batch_schema
@@ -81,8 +81,8 @@ def test_every_field_of_every_tool_is_documented() -> None:
         (row,) = re.findall(rf"^\| `{name}` \|(.*)$", PAGE, re.MULTILINE)
         for field in registry.get(name).payload_type.__struct_fields__:
             told = row if name != "bash" else row.replace("shell: bash or sh", "shell")
-            if field in ("pickled", registry.get(name).main_field):
-                continue  # A bare value; a shipped function, which no file can hold.
+            if field == registry.get(name).main_field or not is_for_files(name, field):
+                continue
             assert re.search(rf"\b{field}\b", told), (
                 name,
                 field,
@@ -109,6 +109,8 @@ def test_the_schema_is_printed_and_is_one(program: Program) -> None:
         "jobs: [{bash: x, retries: {mx: 1}}]",
         "jobs: [{bash: x, needs: {after: a, when: done}}]",
         "jobs: [{bash: {comand: x}}]",
+        "jobs: [{bash: {command: x, stdin: [a, 0, 1]}}]",
+        "jobs: [{python: {call: x, pickled: x}}]",
         "jobs: [{bash: x, foreach: {range: 1}}]",
         "jobs: [{bash: x, foreach: []}]",
         "jobs: [{bash: x, priority: hi}]",

@@ -234,13 +234,14 @@ def test_why_tells_of_the_group_that_is_waited_for(program: Program) -> None:
         """\
 on_failure: pause
 jobs:
-  - {id: unit, foreach: [0, 1, 2], bash: "test {item} != 1"}
-  - {id: after, bash: echo, needs: {after: unit, when: finished}}
+  - {id: bad, bash: "false"}
+  - {id: unit, foreach: [0, 1, 2], bash: echo, needs: {after: bad, when: finished}}
+  - {id: after, bash: echo, needs: [unit]}
 """,
     )
     assert program("run", "-j1", "-f", "b.yaml").returncode == 1
     told = program("why", "b1.after").stdout.decode()
-    assert "needs unit finished: of its 3 jobs" in told
+    assert "needs all 3 jobs of unit succeeded: it has not ended" in told
 
 
 def test_what_is_expected_decides(program: Program) -> None:
