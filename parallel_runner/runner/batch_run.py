@@ -523,7 +523,7 @@ class BatchRun:
 
     def _look_at_readers(self) -> None:
         for sink in self._audience.sinks:
-            if sink.broken and not self._draining:
+            if sink.broken and not self._draining and not self._steering.cut:
                 if sink.trouble:
                     self._trouble = f"the output cannot be written: {sink.trouble}"
                 self._interrupt(None)

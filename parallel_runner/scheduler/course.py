@@ -136,7 +136,7 @@ class Course:
 
     def reach(self, barrier: int, now: float) -> None:
         """All jobs of a phase have ended."""
-        useless = self.over or barrier == self.closed[-1]
+        useless = self.over or barrier in self.closed[-1:]
         self._due[barrier] = now if useless else now + self._delay
 
     def take_due(self, now: float) -> list[int]:

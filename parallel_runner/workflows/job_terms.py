@@ -100,7 +100,7 @@ def read_terms(at: Complain, value: Mapping[str, Any], base: Terms, here: str) -
         if key in value:
             section(at, value[key], changes, base)
     if "cwd" in value:
-        if isinstance(value["cwd"], str):
+        if isinstance(value["cwd"], str) and "\0" not in value["cwd"]:
             changes["cwd"] = os.fsencode(os.path.normpath(os.path.join(here, value["cwd"])))
         else:
             at(("cwd",), f"expected a directory, got {value['cwd']!r}")

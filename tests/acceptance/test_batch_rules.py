@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from typing import Any
 
 from tests.support.cli import Program
@@ -421,3 +422,41 @@ def test_results_by_tag(program: Program) -> None:
     done = program("results", "--tag", "x")
     (row,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (row["id"], row["tags"]) == ("a", ["x", "y"])
+
+
+def test_results_are_followed_through_a_fan_out(program: Program) -> None:
+    write(
+        program,
+        """\
+jobs:
+  - {id: say, bash: "touch up; while test ! -e go; do sleep 0.02; done; seq 2"}
+  - {id: each, foreach: {from: say.lines}, bash: 'echo "$X"', env: {X: "v{item}"}, tags: ["t{item}"]}
+""",
+    )
+    run = program.start("run", "-f", "b.yaml")
+    wait_for(lambda: (program.work / "up").exists())
+    follower = program.start("results", "--follow", stdout=subprocess.PIPE)
+    (program.work / "go").touch()
+    out, err = follower.communicate(timeout=20)
+    run.communicate(timeout=20)
+    assert follower.returncode == 0, err
+    rows = {row.get("id"): row for row in map(json.loads, out.splitlines())}
+    assert (rows["each.2"]["stdout"], rows["each.2"]["tags"]) == ("v2\n", ["t2"])
+
+
+def test_last_jobs_run_when_nobody_reads_the_output_any_more(program: Program) -> None:
+    write(
+        program,
+        """\
+jobs: [{id: talk, bash: "while echo talking; do sleep 0.02; done"}, {bash: "seq 100000"}]
+finally: [{bash: "echo clean >> log"}]
+""",
+    )
+    run = program.start("run", "-j2", "-f", "b.yaml", stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.read(10)
+    run.stdout.close()
+    run.stdout = None
+    run.communicate(timeout=30)
+    assert run.returncode == 141
+    assert order(program) == ["clean"]
