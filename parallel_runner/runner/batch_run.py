@@ -130,7 +130,7 @@ class BatchRun:
             session.settings.coordination.synchronization,
         )
         self._needs_whole = bool(needs) or self._steering.whole
-        left = self._steering.seconds_left
+        left = self._steering.seconds_left if self._steering.has_deadlines else None
         self._leasing = Leasing(
             self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing, left
         )
@@ -376,7 +376,8 @@ class BatchRun:
         terms = self._terms[job.terms]
         losses = self._schedule.losses.get(job.id, 0) if self._schedule.losses else 0
         decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=self._read_only[terms.tool])
-        decision = self._steering.judge(decision, job)
+        if not decision.final or terms.locks:
+            decision = self._steering.judge(decision, job)
         self._pacing.gate.ended(succeeded=outcome.succeeded)
         if self._pacing.median is not None:
             self._pacing.median.ended(outcome)
