@@ -15,7 +15,8 @@ from parallel_runner.ids import batch_name
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.reports.finding import find_batch
-from parallel_runner.runner.one_shot import View, cpus, most_instances, run_again
+from parallel_runner.runner.concluding import View
+from parallel_runner.runner.one_shot import cpus, most_instances, run_again
 from parallel_runner.runner.pacing import Conduct
 
 F = TypeVar("F", bound=Callable[..., Any])

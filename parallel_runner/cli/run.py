@@ -18,7 +18,8 @@ from parallel_runner.errors import UsageError
 from parallel_runner.ids import MAX_ATTEMPTS, parse_name
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.terms import Terms
-from parallel_runner.runner.one_shot import NewBatch, View, base_terms, cpus, most_instances, run_new, run_resumed
+from parallel_runner.runner.concluding import View
+from parallel_runner.runner.one_shot import NewBatch, base_terms, cpus, most_instances, run_new, run_resumed
 from parallel_runner.runner.pacing import Conduct, WidthFile
 from parallel_runner.scheduler.gates import Gates, parse_delay
 from parallel_runner.scheduler.halting import parse_halt

@@ -87,6 +87,15 @@ class Executor(Protocol):
         ...
 
 
+INTERNAL = msgspec.Meta(extra={"internal": True})
+"""Marks a field of a payload that is set by ourselves and by no batch file."""
+
+
+def public_fields(kind: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    """The fields of a payload that a batch file may set."""
+    return [one for one in msgspec.structs.fields(kind) if INTERNAL not in getattr(one.type, "__metadata__", ())]
+
+
 class Spawn(msgspec.Struct, frozen=True):
     """A launch by posix_spawn."""
 

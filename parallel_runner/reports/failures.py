@@ -61,7 +61,8 @@ def group(found: Iterable[Failed], labels: Mapping[str, int]) -> list[Group]:
         groups = _grouped(rows, full=False)
     left = dict(labels)
     for row in rows:
-        left[row.label if row.label in left else OTHER] -= 1
+        label = row.label if row.label in left else OTHER
+        left[label] = left.get(label, 0) - 1
     unseen = [Group(label, "", count, ()) for label, count in left.items() if count > 0]
     groups = [*sorted(groups, key=_order), *sorted(unseen, key=_order)]
     if len(groups) <= MOST_GROUPS:

@@ -23,9 +23,8 @@ def failed_count(tally: Mapping[State, int]) -> int:
     return sum(count for state, count in tally.items() if state not in NOT_FAILURES)
 
 
-def exit_code(tally: Mapping[State, int]) -> int:
+def exit_code(failed: int) -> int:
     """0, or the number of failed jobs up to 100, or 101 for more."""
-    failed = failed_count(tally)
     return EXIT_OK if not failed else failed if failed <= EXIT_MAX_FAILED else EXIT_MORE_FAILED
 
 
@@ -73,7 +72,7 @@ def label_of(outcome: Outcome) -> str:
     """The class of a failure, with the exit code or the signal where that is what tells them apart."""
     failure = outcome.failure
     if failure is FailureClass.EXIT and not outcome.exit_code:
-        return "not as expected"
+        return "exit 0, not as expected"
     if failure is FailureClass.EXIT:
         return f"exit {outcome.exit_code}"
     if failure is FailureClass.SIGNAL and outcome.signal is not None:

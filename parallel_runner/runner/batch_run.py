@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
-from parallel_runner.errors import DiskFullError, JournalBusyError, StateError
+from parallel_runner.errors import DiskFullError, StateError
 from parallel_runner.ids import (
     GROUP_BASE,
     batch_name,
@@ -25,22 +24,23 @@ from parallel_runner.ids import (
     number_of,
     seq_of,
 )
-from parallel_runner.journal.recovery import Report
 from parallel_runner.model.events import Finished, Released, Started, WorkerLost, WorkerRetired, Wrote
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
-from parallel_runner.model.outcome import Outcome, shell_status
+from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor
 from parallel_runner.model.retry import decide
 from parallel_runner.model.terms import Terms
-from parallel_runner.reports.summary import Failures
+from parallel_runner.runner.audience import Audience, Ended
 from parallel_runner.runner.expanding import Made
-from parallel_runner.runner.feeds import Feed, JournalFeed
+from parallel_runner.runner.feeds import Feed
+from parallel_runner.runner.intake import Intake
 from parallel_runner.runner.leasing import Leasing
+from parallel_runner.runner.ledger import Ledger
 from parallel_runner.runner.locking import LockDesk
 from parallel_runner.runner.pacing import Conduct, Pacing
-from parallel_runner.runner.printing import HIGH_WATER, Printer
-from parallel_runner.runner.progress import Counts, Progress
+from parallel_runner.runner.printing import HIGH_WATER
+from parallel_runner.runner.progress import Counts
 from parallel_runner.runner.recording import Recorder, Told
 from parallel_runner.runner.requests import take_requests
 from parallel_runner.runner.room import Room
@@ -48,45 +48,8 @@ from parallel_runner.runner.session import Session, instance_budget, is_read_onl
 from parallel_runner.runner.signals import Signals
 from parallel_runner.runner.slots import Slots
 from parallel_runner.runner.steering import Steering
-from parallel_runner.runner.writing import Sink
-from parallel_runner.scheduler.halting import Halt, Tally, exit_code, reached
 from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
-
-LEAD = 20_000
-"""Jobs that are read ahead of the workers."""
-ORPHAN_LOOK = 0.2
-
-
-class Ended(NamedTuple):
-    """How the run of a batch ended."""
-
-    batch: int
-    signal: int | None
-    """What stopped it; None: it ran to its end."""
-    broken_pipe: bool
-    trouble: str
-    """Why it could not go on, if it could not."""
-    failures: Failures
-    """What went wrong, for the summary."""
-    halted: int | None = None
-    """The exit code that `--halt` asked for, when its limit was reached."""
-    overdue: bool = False
-    """The batch's deadline came first."""
-
-
-class Audience(NamedTuple):
-    """Who is told while it runs."""
-
-    printer: Printer
-    sinks: Sequence[Sink]
-    progress: Progress
-    attempt: Callable[[Told], None]
-    """Hears of each committed end of an attempt."""
-    say: Callable[[str], None]
-    """A line for people."""
-    command: Callable[[Job, int], bytes] | None = None
-    """What is printed on stderr when a job starts in a slot."""
 
 
 class BatchRun:
@@ -102,7 +65,6 @@ class BatchRun:
         self._clock = session.clock
         self._executor: Executor = session.start_executor(terms)
         self._batch = batch
-        self._feed = feed
         self._audience = audience
         self._printer = audience.printer
         self._terms = terms = list(terms)  # One list for all: jobs that become many may bring new ones.
@@ -117,7 +79,7 @@ class BatchRun:
         slots = Slots(journal, owner, instance_budget(session.settings), conduct.want, self._clock)
         self._conduct = conduct
         self._pacing = Pacing(conduct, self._clock)
-        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, conduct.want, self._recover)
+        locks = LockDesk(self._schedule, terms, journal, owner, self._clock, conduct.want, session.recover)
         self._steering = Steering(
             batch,
             rules,
@@ -135,16 +97,13 @@ class BatchRun:
             self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing, left
         )
         self._room = Room(session.layout, session.disk_floor, self._clock)
-        self._unwanted: set[int] = set()
-        """Jobs to be cancelled that have not been read yet."""
-        self._feed_waits = False
+        self._intake = Intake(self, feed, self._schedule, self._printer, session, batch, self._clock)
+        self._ledger = Ledger(conduct.halt)
         self._stop_signal: int | None = None
+        self._interrupts = 0
+        """How often the user has asked for an end."""
         self._draining = False
         self._trouble = ""
-        self._failures = Failures()
-        self._done = 0
-        self._orphans_at = 0.0
-        self._halted: int | None = None
         self._announced: set[int] = set()
         """Attempts in hand whose commands were shown."""
 
@@ -154,6 +113,7 @@ class BatchRun:
         self._reactor.watch(signals.fd, 1, lambda _: None)
         try:
             self._take_requests()  # Of before the signals were watched.
+            self._tell_adopted()
             self._loop(signals)
             if self._draining and not self._trouble and self._steering.begin_finale(self):
                 self._draining = False
@@ -161,19 +121,30 @@ class BatchRun:
             self._end()
         finally:
             self._audience.progress.hide()
-            self._feed.stop()
+            self._intake.feed.stop()
             self._reactor.unwatch(signals.fd)
             signals.close()
         broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
-        overdue = self._steering.course.overdue
-        return Ended(self._batch, self._stop_signal, broken, self._trouble, self._failures, self._halted, overdue)
+        ledger, overdue = self._ledger, self._steering.course.overdue
+        return Ended(self._batch, self._stop_signal, broken, self._trouble, ledger.failures, ledger.halted, overdue)
+
+    def _tell_adopted(self) -> None:
+        """What a dead runner's workers had ended was taken over just now: it is told like any other end."""
+        for outcome, final in self._session.recovered.outcomes:
+            job = job_of(outcome.attempt)
+            if final and batch_of(job) == self._batch:
+                rows = self._journal.attempts(self._batch, job)
+                row = next(row for row in rows if row.outcome.attempt == outcome.attempt)
+                self._printer.expect([seq_of(job)])
+                self.adopted(Told(row.outcome, True, Job(job, row.terms, row.payload, 0, row.name)))
 
     def _loop(self, signals: Signals) -> None:
         while not self._finished():
             self._reactor.run_once(self._timeout())
             self._take_signals(signals)
             self._take_events()
-            self._take_input()
+            self._schedule.release_delayed(self._clock.monotonic())
+            self._intake.take(wanted=self._wants_input())
             self._look_at_room()
             self._look_at_pace()
             if not self._incomplete():
@@ -185,12 +156,15 @@ class BatchRun:
             self._look_at_readers()
 
     def _busy(self) -> bool:
-        orphans = isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans
-        return bool(self._schedule.held) or self._schedule.next_delay() is not None or orphans
+        waits = self._schedule.next_delay() is not None or self._intake.waits_for_orphans
+        return bool(self._schedule.held) or waits
+
+    def _wants_input(self) -> bool:
+        return self._intake.wants(draining=self._draining, all_in_memory=self._needs_whole)
 
     def _incomplete(self) -> bool:
         """Whether jobs are still to be read that an end would free or doom."""
-        return self._needs_whole and isinstance(self._feed, JournalFeed) and not self._feed.read_all
+        return self._needs_whole and not self._intake.whole
 
     # -- when
 
@@ -199,7 +173,7 @@ class BatchRun:
             return False
         if self._draining:
             return True
-        return self._feed.done and self._schedule.idle
+        return self._intake.feed.done and self._schedule.idle
 
     def _timeout(self) -> float:
         now = self._clock.monotonic()
@@ -211,11 +185,8 @@ class BatchRun:
             self._steering.next_moment(),
             self._pacing.next_moment(),
             self._audience.progress.due_at(),
+            self._intake.next_moment(wanted=self._wants_input()),
         ]
-        if isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans:
-            moments.append(self._orphans_at)
-        elif not self._feed.done and self._wants_input() and not self._feed_waits:
-            return 0.0
         return max(0.0, min(moment for moment in moments if moment is not None) - now)
 
     # -- signals and requests
@@ -237,22 +208,21 @@ class BatchRun:
             held = [attempt for attempt in self._schedule.held if job_of(attempt) == job]
             if held:
                 self._executor.cancel(held)
-                # Given back unstarted, it must not start after all.
-                self._unwanted.add(job)
-            elif waiting := self._schedule.remove(job):
-                self._cancel_unstarted(waiting)
-            elif batch_of(job) == self._batch:
-                self._unwanted.add(job)
+                self._intake.forget_if_returned(job)
+            else:
+                self._intake.cancel(job)
 
-    def _cancel_unstarted(self, job: Job) -> None:
-        self.finish_unstarted(job, State.CANCELLED, FailureClass.CANCELLED, "cancelled before it started")
-
-    # -- what the rules of the batch may ask for
+    # -- what the rules of the batch, and the intake, may ask for
 
     def finish_unstarted(self, job: Job, state: State, failure: FailureClass, detail: str) -> None:
         """End a job that no worker has."""
         self._end_unstarted(job, state, failure, detail)
-        self._end_job(job.id, state)
+        self.end_job(job.id, state)
+
+    def adopted(self, told: Told) -> None:
+        """An end that the journal has already."""
+        self._count(told.outcome)
+        self._tell([told])
 
     def skip(self, job: Job, cause: int) -> None:
         """End a job that waited in vain for another; those that waited for it have been told."""
@@ -265,11 +235,10 @@ class BatchRun:
         self._terms += made.terms
         self._read_only.update((one.tool, is_read_only(one.tool)) for one in made.terms)
         self._note(Told(outcome, True, job), self._steering.record(made, tuple(self._terms)))
-        if isinstance(self._feed, JournalFeed):
-            self._feed.grow(len(made.jobs))
-            self._printer.expect(seq_of(one.id) for one in made.jobs)
+        self._intake.feed.grow(len(made.jobs))
+        self._printer.expect_more(seq_of(one.id) for one in made.jobs)
         self._schedule.grow(made.jobs, made.groups)
-        self._end_job(job.id, State.SUCCEEDED)
+        self.end_job(job.id, State.SUCCEEDED)
 
     def unstage(self) -> None:
         """Take back what was about to be sent to workers."""
@@ -295,13 +264,14 @@ class BatchRun:
         if not self._draining:
             self._draining = True
             self._stop_signal = number
-            self._feed.stop()
+            self._intake.feed.stop()
             self._schedule.drop_unstarted()
             self.unstage()
 
     def _interrupt(self, number: int | None) -> None:
         """Start nothing new and end what runs: by the ladder the first time, at once the second."""
-        force = self._draining and self._stop_signal == number and number is not None
+        self._interrupts += number is not None
+        force = self._interrupts > 1
         if force or self._steering.cut:
             self._steering.forbid_finale()
         self._drain(number)
@@ -348,9 +318,7 @@ class BatchRun:
         self._schedule.give_back(attempts)
         if self._draining:
             self._schedule.drop_unstarted()
-        for job in self._unwanted.intersection(map(job_of, attempts)) if self._unwanted else ():
-            if waiting := self._schedule.remove(job):
-                self._cancel_unstarted(waiting)
+        self._intake.drop_unwanted(map(job_of, attempts))
 
     def _on_lost(self, event: WorkerLost) -> None:
         self._leasing.answered(event.worker)
@@ -385,12 +353,13 @@ class BatchRun:
         queue.durations = queue.durations.after(outcome.usage.wall)
         self._note(Told(decision.outcome, decision.final, job))
         if decision.final:
-            self._end_job(job.id, decision.outcome.state)
+            self.end_job(job.id, decision.outcome.state)
         elif not decision.resumable and not self._draining:
             again = msgspec.structs.replace(job, number=number_of(outcome.attempt))
             self._schedule.again(again, self._clock.monotonic() + decision.delay)
 
-    def _end_job(self, job: int, state: State) -> None:
+    def end_job(self, job: int, state: State) -> None:
+        """A job has ended for good: what waited for it may go, or never will."""
         if self._needs_whole:
             for skipped, cause in self._schedule.ended(job, state):
                 self.skip(skipped, cause)
@@ -404,68 +373,17 @@ class BatchRun:
     def _note(self, told: Told, beside: Callable[[], None] | None = None) -> None:
         self._recorder.note(told, beside)
         if told.final:
-            self._done += 1
-            self._failures.note(told.outcome)
-            if self._conduct.halt is not None:
-                self._look_at_halt(self._conduct.halt, told.outcome)
+            self._count(told.outcome)
 
-    def _look_at_halt(self, halt: Halt, outcome: Outcome) -> None:
-        tally = Tally(self._failures.count, self._done, self._feed.known(self._done))
-        if self._halted is not None or not reached(halt, tally):
+    def _count(self, outcome: Outcome) -> None:
+        stop = self._ledger.note(outcome, self._intake.feed.known(self._ledger.done))
+        if stop is None:
             return
-        self._halted = exit_code(halt, tally, shell_status(outcome))
-        left = "running jobs are ended" if halt.now else "running jobs go on to their ends"
-        self._say(f"--halt: {tally.failed} of {tally.done} jobs failed; nothing new starts, {left}")
-        if halt.now:
+        self._say(stop.why)
+        if stop.now:
             self._interrupt(None)
         else:
             self._drain(None)
-
-    # -- input
-
-    def _wants_input(self) -> bool:
-        if self._draining or self._feed.done:
-            return False
-        return self._needs_whole or self._schedule.lead < LEAD
-
-    def _take_input(self) -> None:
-        self._schedule.release_delayed(self._clock.monotonic())
-        if isinstance(self._feed, JournalFeed) and self._feed.waits_for_orphans:
-            self._look_at_orphans(self._feed)
-        if not self._wants_input():
-            self._feed.pause()
-            return
-        jobs = self._feed.pull()
-        self._feed_waits = not jobs
-        if isinstance(self._feed, JournalFeed):
-            self._printer.expect(seq_of(job.id) for job in jobs)
-        for hopeless, cause in self._schedule.add(jobs):
-            self.skip(hopeless, cause)
-            self._end_job(hopeless.id, State.SKIPPED)
-        for job in self._unwanted.intersection(job.id for job in jobs) if self._unwanted else ():
-            if waiting := self._schedule.remove(job):
-                self._cancel_unstarted(waiting)
-
-    def _look_at_orphans(self, feed: JournalFeed) -> None:
-        now = self._clock.monotonic()
-        if now < self._orphans_at:
-            return
-        self._orphans_at = now + ORPHAN_LOOK
-        try:
-            feed.exclude(self._recover().orphans)
-        except JournalBusyError:
-            return
-
-    def _recover(self) -> Report:
-        """Take over from dead owners; what waits for their jobs is told of the ends."""
-        report = self._session.recover()
-        for outcome, final in report.outcomes:
-            job = job_of(outcome.attempt)
-            if final and batch_of(job) == self._batch:
-                self._done += 1
-                self._failures.note(outcome)
-                self._end_job(job, outcome.state)
-        return report
 
     # -- output of decisions
 
@@ -499,9 +417,15 @@ class BatchRun:
         except DiskFullError as error:
             self._give_up(str(error))
             return
-        for one in told:
-            self._printer.add(one)
-            self._audience.attempt(one)
+        self._tell(told)
+
+    def _tell(self, ends: Sequence[Told]) -> None:
+        try:
+            for told in ends:
+                self._printer.add(told)
+                self._audience.attempt(told)
+        except StateError as error:
+            self._give_up(str(error))  # A job log or results that cannot be written; the journal has it all.
 
     def _give_up(self, trouble: str) -> None:
         """The state cannot be written: start nothing new, keep what is told, and end as soon as nothing runs."""
@@ -518,9 +442,9 @@ class BatchRun:
         due = self._audience.progress.due_at()
         if due is None or self._clock.monotonic() < due:
             return
-        known = self._feed.known(self._done)
-        running = len(self._schedule.held)
-        self._audience.progress.show(Counts(self._done, self._failures.count, running, known, self._feed.all_known))
+        ledger, feed = self._ledger, self._intake.feed
+        running, known = len(self._schedule.held), feed.known(ledger.done)
+        self._audience.progress.show(Counts(ledger.done, ledger.failures.count, running, known, feed.all_known))
 
     def _look_at_readers(self) -> None:
         for sink in self._audience.sinks:
@@ -533,7 +457,7 @@ class BatchRun:
 
     def _end(self) -> None:
         cut = self._draining or self._steering.cut
-        complete = not cut and self._feed.done and self._feed.whole
+        complete = not cut and self._intake.feed.done and self._intake.feed.whole
         self._journal.end_batch(self._batch, "done" if complete else "interrupted")
         try:
             self._recorder.flush()

@@ -19,6 +19,8 @@ from parallel_runner.workflows.sources import without_nul
 
 _CHUNK = 64 * 1024
 _PAGE = 2000
+_STREAM_AHEAD = 64
+"""Pieces of a stream that are kept for jobs ahead of the workers."""
 
 
 @runtime_checkable
@@ -53,6 +55,20 @@ class Feed(Protocol):
     @property
     def all_known(self) -> bool:
         """How many jobs there are will not change any more."""
+        ...
+
+    @property
+    def wakes(self) -> bool:
+        """Whether the loop is woken up when there is more; else it must be asked again at once."""
+        ...
+
+    @property
+    def most_ahead(self) -> int:
+        """Jobs that may be in memory ahead of the workers."""
+        ...
+
+    def grow(self, count: int) -> None:
+        """There are more jobs than there were."""
         ...
 
     def known(self, ended: int) -> int:
@@ -110,6 +126,12 @@ class ListFeed:
             self._numbering.finish()
             self.done = True
         return self._numbering.submit(specs)
+
+    wakes = False
+    most_ahead = 1 << 30
+
+    def grow(self, count: int) -> None:
+        """Never: only a batch that is all in the journal grows by itself."""
 
     whole = True
 
@@ -205,6 +227,19 @@ class InputFeed:
             self._ended = True
             self.pause()
 
+    @property
+    def wakes(self) -> bool:
+        """Whether the loop is woken up: not by a regular file, which is always ready."""
+        return self._pollable
+
+    @property
+    def most_ahead(self) -> int:
+        """Few where the pieces of a stream are kept for them."""
+        return _STREAM_AHEAD if isinstance(self._make, StreamSource) else 1 << 30
+
+    def grow(self, count: int) -> None:
+        """Never: only a batch that is all in the journal grows by itself."""
+
     whole = True
 
     @property
@@ -242,11 +277,15 @@ class JournalFeed:
         """Every job that was pending at the start has been handed out, or is in an orphan's hands."""
         self._excluded: set[int] = set()
         self._handed_back: list[int] = []
+        self._ended: list[int] = []
+
+    wakes = False
+    most_ahead = 1 << 30
 
     @property
     def done(self) -> bool:
         """All was read, and no orphan holds a job."""
-        return self.read_all and not self._excluded and not self._handed_back
+        return self.read_all and not (self._excluded or self._handed_back or self._ended)
 
     def exclude(self, orphans: Iterable[Orphan]) -> None:
         """Jobs that live orphans may hold now; those of before that are not among them are looked at again."""
@@ -264,7 +303,10 @@ class JournalFeed:
         """The next page."""
         jobs = []
         for job in self._handed_back:
-            jobs += [found for found in self._pending(seq_of(job) - 1, 1) if found.id == job]
+            pending = [found for found in self._pending(seq_of(job) - 1, 1) if found.id == job]
+            jobs += pending
+            if not pending:
+                self._ended.append(job)
         self._handed_back.clear()
         if not self.read_all:
             page = self._pending(self._after, _PAGE)
@@ -273,6 +315,11 @@ class JournalFeed:
                 self._after = seq_of(page[-1].id)
             jobs += [job for job in page if job.id not in self._excluded]
         return jobs
+
+    def take_ended(self) -> list[int]:
+        """Jobs that orphans held and that have ended for good since."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def _pending(self, after: int, limit: int) -> list[Job]:
         return self._journal.pending_jobs(self._batch, after, limit)

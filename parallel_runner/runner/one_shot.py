@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
 from parallel_runner.errors import (
-    EXIT_BATCH_DEADLINE,
     EXIT_INPUT_UNREADABLE,
-    EXIT_SIGNAL_BASE,
-    EXIT_STATE,
     StateError,
 )
 from parallel_runner.ids import attempt_name, batch_name, batch_of, job_id, job_of
@@ -27,13 +23,12 @@ from parallel_runner.model.job import Job, JobSpec
 from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
-from parallel_runner.reports import summary
-from parallel_runner.reports.failures import failure_lines
 from parallel_runner.reports.records import json_line, outcome_record
-from parallel_runner.runner.batch_run import Audience, BatchRun, Ended
+from parallel_runner.runner.audience import Audience
+from parallel_runner.runner.batch_run import BatchRun
 from parallel_runner.runner.blocks import BlockStore
+from parallel_runner.runner.concluding import View, conclude
 from parallel_runner.runner.feeds import Feed, InputFeed, JournalFeed, ListFeed, Make
-from parallel_runner.runner.pacing import Conduct
 from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
 from parallel_runner.runner.recording import Told
@@ -41,29 +36,12 @@ from parallel_runner.runner.records import Records
 from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
-from parallel_runner.scheduler.halting import Tally, exit_code_unreached
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
 from parallel_runner.workflows.stream_blocks import BlockMaker
 
 SIGPIPE = 13
 _CLAIMS = 5
-
-
-@dataclass(frozen=True)
-class View:
-    """What the user wants to see, and how wide it may run."""
-
-    conduct: Conduct
-    keep_order: bool = False
-    live: str = ""
-    """`lines` or `bytes`: what jobs write is printed while they run."""
-    json: bool = False
-    quiet: bool = False
-    verbose: int = 0
-    meter: str = ""
-    """Which progress is shown: `bar`, `lines`; empty: by what stderr is."""
-    stderr: Callable[[str], None] = field(default=lambda line: _say(line))
 
 
 @dataclass(frozen=True)
@@ -77,14 +55,6 @@ class NewBatch:
     source: tuple[int, bytes | None] = (0, b"\n")
     """Descriptor, and what separates its records; None: it is a stream of bytes."""
     make: Make | None = None
-
-
-def _say(line: str) -> None:
-    try:
-        sys.stderr.write(f"parallel-runner: {line}\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return
 
 
 def most_instances(home: Home) -> int:
@@ -210,7 +180,7 @@ def run_again(
         feed.exclude(session.recovered.orphans)
         terms = tuple(_environment_or_own(session, one) for one in row.header.terms)
         header = msgspec.structs.replace(row.header, terms=terms)
-        code = _run(session, batch, header, feed, view, again=True)
+        code = _run(session, batch, header, feed, view, again=True, own_failures=own_failures)
         if row.input_complete:
             return code
         view.stderr(
@@ -298,7 +268,16 @@ class _Reader:
         return Told(row.outcome, row.final, Job(job, row.terms, row.payload, 0, row.name))
 
 
-def _run(session: Session, batch: int, header: BatchHeader, feed: Feed, view: View, *, again: bool = False) -> int:
+def _run(
+    session: Session,
+    batch: int,
+    header: BatchHeader,
+    feed: Feed,
+    view: View,
+    *,
+    again: bool = False,
+    own_failures: bool = False,
+) -> int:
     began = time.monotonic()
     sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
     outputs = session.layout.outputs
@@ -317,64 +296,21 @@ def _run(session: Session, batch: int, header: BatchHeader, feed: Feed, view: Vi
         every_attempt=view.json,
     )
     printer = Printer(sinks, outputs, _Reader(session.journal), manner, records.shown)
-    progress = choose(batch_name(batch), view.quiet, view.stderr, session.clock, view.meter)
+
+    def say(line: str) -> None:
+        # Not `view.stderr`, which waits for who reads: neither jobs nor signals may wait with it.
+        sinks[1].write(f"parallel-runner: {line}\n".encode("utf-8", "backslashreplace"))
+        sinks[1].flush()
+
+    progress = choose(batch_name(batch), view.quiet, say, session.clock, view.meter)
     if os.isatty(1):
         sinks[0].before = progress.hide
     sinks[1].before = progress.hide
     command = (lambda job, slot: labels.command(job, slot) + b"\n") if view.conduct.show_commands else None
-    audience = Audience(printer, sinks, progress, records.attempt, view.stderr, command)
+    audience = Audience(printer, sinks, progress, records.attempt, say, command)
     terms = tuple(msgspec.structs.replace(one, live=bool(manner.live)) for one in header.terms)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:
         records.close()
-    return _conclude(session, ended, view, time.monotonic() - began)
-
-
-def _conclude(session: Session, ended: Ended, view: View, wall: float) -> int:
-    if ended.trouble:
-        view.stderr(f"{ended.trouble}; what had ended is kept and is taken over by the next command")
-        return EXIT_STATE
-    batch = ended.batch
-    tally = session.journal.tally(batch)
-    pending = session.journal.count_pending(batch)
-    if not pending:
-        _remove_environment(session, batch)
-    if ended.broken_pipe:
-        return EXIT_SIGNAL_BASE + SIGPIPE
-    _tell(session.journal, batch, tally, pending, ended, view, wall)
-    if ended.signal is not None:
-        return EXIT_SIGNAL_BASE + ended.signal
-    if ended.overdue:
-        return EXIT_BATCH_DEADLINE
-    if ended.halted is not None:
-        return ended.halted
-    halt = view.conduct.halt
-    done = Tally(summary.failed_count(tally), sum(tally.values()), sum(tally.values()))
-    unreached = exit_code_unreached(halt, done) if halt is not None else None
-    code = summary.exit_code(tally) if unreached is None else unreached
-    # Whoever reads the output has not got it whole, though every job succeeded.
-    return EXIT_STATE if not code and ended.failures.unkept else code
-
-
-def _tell(
-    journal: Journal, batch: int, tally: Mapping[State, int], pending: int, ended: Ended, view: View, wall: float
-) -> None:
-    failed = summary.failed_count(tally)
-    if view.quiet and not failed and not pending and not ended.failures.unkept:
-        return
-    view.stderr(summary.headline(batch, tally, pending, wall))
-    lines, classes = failure_lines(journal, batch, ended.failures)
-    for line in [*lines, *summary.next_commands(batch, tally, pending, classes)]:
-        view.stderr(line)
-
-
-def _remove_environment(session: Session, batch: int) -> None:
-    for terms in session.journal.batch(batch).header.terms:
-        if terms.environment:
-            stream = terms.environment.replace(".env", ".stream")
-            for path in (f"{session.layout.environments}/{terms.environment}", f"{session.layout.inputs}/{stream}"):
-                try:
-                    os.unlink(path)
-                except FileNotFoundError:
-                    continue
+    return conclude(session, ended, view, time.monotonic() - began, own_failures=own_failures)

@@ -139,6 +139,11 @@ class Printer:
         self._next_seq = self._expected[0] if self._expected else 0
         self._advance()
 
+    def expect_more(self, seqs: Iterable[int]) -> None:
+        """Places that come after all others, where not every place is waited for anyway."""
+        if self._expected is not None:
+            self.expect(seqs)
+
     def _step(self) -> None:
         """The next place that is waited for; 0: none is known."""
         if self._expected is None:

@@ -26,6 +26,8 @@ class Records:
         self.labels = Labels(header.terms, shown)
         self._outputs = outputs
         self._path = shown.joblog
+        self._broken = False
+        """One could not be written: then the run is given up, and nothing more is tried."""
         self._log = JobLog(shown.joblog, self.labels, go_on=go_on) if shown.joblog else None
         self._results = open_results(shown.results, self.labels, go_on=go_on) if shown.results else None
 
@@ -48,9 +50,12 @@ class Records:
 
     def _write(self, write: object) -> None:
         assert callable(write)
+        if self._broken:
+            return
         try:
             write()
         except OSError as error:
+            self._broken = True
             raise StateError(
                 f"the job log or the results cannot be written: {error.strerror}"
                 f"{': ' + str(error.filename) if error.filename else ''}"

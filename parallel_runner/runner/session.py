@@ -119,6 +119,7 @@ class Session:
         drop_stale(self.layout, lambda owner: owners.is_alive(self.layout, owner))
         self.recovered.adopted += report.adopted
         self.recovered.doubtful += report.doubtful
+        self.recovered.outcomes += report.outcomes
         self.recovered.orphans = report.orphans
         return report
 

@@ -11,11 +11,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from parallel_runner.model.ports import JobContext, Launch, Refusal, Spawn
+from parallel_runner.model.ports import INTERNAL, JobContext, Launch, Refusal, Spawn
 from parallel_runner.tools.command_policy import Argv, Script, judge
 
 SLOT = b"\0"
@@ -46,9 +46,9 @@ class BashPayload(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknow
     """A program and its arguments, which no shell reads."""
     shell: Literal["bash", "sh"] = "bash"
     """Which shell reads `command`; sh starts in half the time."""
-    values: tuple[bytes, ...] = ()
+    values: Annotated[tuple[bytes, ...], INTERNAL] = ()
     """The arguments it was made of, where something is to be told by them: tags, results."""
-    stdin: tuple[str, int, int] | None = None
+    stdin: Annotated[tuple[str, int, int] | None, INTERNAL] = None
     """Its piece of a stream: file under the state's inputs, offset, bytes."""
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.model.fan_out import FanOut
-from parallel_runner.model.ports import Tool
+from parallel_runner.model.ports import Tool, public_fields
 from parallel_runner.model.terms import Terms
 from parallel_runner.settings.documents import Document
 from parallel_runner.workflows.checking import Checker, Complain, nearest
@@ -22,14 +22,6 @@ JOB_KEYS = ("id", "needs", "foreach")
 CONDITIONS = ("succeeded", "failed", "finished")
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _encode = msgspec.msgpack.Encoder().encode
-
-
-_OURS = frozenset({("bash", "values"), ("bash", "stdin"), ("python", "pickled")})
-
-
-def is_for_files(tool: str, field: str) -> bool:
-    """Whether a batch file may fill a field of a payload: some are filled by the program alone."""
-    return (tool, field) not in _OURS
 
 
 @dataclass
@@ -85,7 +77,7 @@ class Lookup:
         """
         if name not in self._found:
             tool = self._get(name)
-            fields = [one for one in msgspec.structs.fields(tool.payload_type) if is_for_files(name, one.name)]
+            fields = public_fields(tool.payload_type)
             as_bytes = frozenset(one.name for one in fields if "bytes" in str(one.type))
             self._found[name] = _Known(tool, tuple(one.name for one in fields), as_bytes)
         return self._found[name]

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from parallel_runner.model.ports import Tool
+from parallel_runner.model.ports import Tool, public_fields
 from parallel_runner.workflows.batch_rules import rules_schema
-from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS, is_for_files
+from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS
 from parallel_runner.workflows.foreach import FORMS, FROM
 from parallel_runner.workflows.job_terms import terms_schema
 
@@ -70,8 +70,9 @@ def _payload(tool: Tool, definitions: dict[str, Any]) -> dict[str, Any]:
     schema = _as_text(msgspec.json.schema(tool.payload_type))
     definitions.update({name: _filled(one) for name, one in schema.pop("$defs").items()})
     fields = definitions[tool.payload_type.__name__]["properties"]
-    for field in [field for field in fields if not is_for_files(tool.name, field)]:
-        del fields[field]
+    public = {one.name for one in public_fields(tool.payload_type)}
+    for name in set(fields) - public:
+        del fields[name]
     return {"oneOf": [fields[tool.main_field], schema], "description": f"for the tool {tool.name}"}
 
 

@@ -86,7 +86,6 @@ SOURCES = [
     Case("blank lines with -r", "-r echo 'x{}x'", b"a\n  \n\t\nb\n"),
     Case("empty arguments with -r", "-r echo x ::: '' a ' '"),
     Case("empty argument", "echo x ::: ''"),
-    Case("an empty source among others", "echo x ::: a b ::: "),
     Case("--arg-sep", "--arg-sep ,, echo ::: ,, a b"),
     Case("--arg-sep linked", "--arg-sep ,, echo ,, a b ,,+ 1 2"),
     Case("--arg-file-sep", "--arg-file-sep // echo // f", files=F12),

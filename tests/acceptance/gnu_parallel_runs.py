@@ -174,7 +174,6 @@ PLACES = [
     Case("-j of a small share", "-j1% echo {%} ::: a b"),
     Case("-j from a file", "-j n echo {%} ::: a b", files={"n": b"1\n"}),
     Case("--wd", "--wd d 'echo > f{}; basename \"$PWD\"' ::: a", files={"d/": b""}),
-    Case("--workdir by placeholder", "--workdir {} 'basename \"$PWD\";:' ::: a b", files={"a/": b"", "b/": b""}),
     Case("--env", "--env X 'echo $X' ::: a", env={"X": "1 2"}),
     Case("--nice", "--nice 5 'nice;:' ::: a"),
     Case("--load in percent", "--load 100000% echo ::: a"),
@@ -201,7 +200,21 @@ DIFFERENT = [
     Different(Case("bad --timeout", "--timeout x echo ::: a"), _OWN_CODES, 102, b""),
     Different(Case("bad -j", "-j x echo ::: a"), _OWN_CODES, 102, b""),
     Different(Case("line too long", "-s 5 echo ::: 1"), _OWN_CODES, 103, b""),
-    Different(Case("log in no directory", "--joblog nosuch/x echo ::: a"), _OWN_CODES, 104, b""),
+    Different(Case("log in no directory", "--joblog nosuch/x echo ::: a"), _OWN_CODES, 102, b""),
+    Different(
+        Case("an empty source among others", "echo x ::: a b ::: "),
+        "a job with an empty value that nobody gave, `rm -r {1}/{2}` say, does harm",
+        0,
+        b"",
+    ),
+    Different(
+        Case(
+            "--workdir by placeholder", "--workdir {} 'basename \"$PWD\";:' ::: a b", files={"a/": b"", "b/": b""}
+        ),
+        "a batch has one directory",
+        102,
+        b"",
+    ),
     Different(
         Case("-j below one", "-j -100 echo {%} ::: a b"),
         "its manual says that 1 is used then; it refuses",

@@ -11,11 +11,12 @@ import jsonschema
 import pytest
 
 from parallel_runner.model.lifecycle import FailureClass
+from parallel_runner.model.ports import public_fields
 from parallel_runner.model.terms import PRIORITIES
 from parallel_runner.settings.documents import parse_yaml
 from parallel_runner.tools import registry
 from parallel_runner.workflows.batch_rules import BARRIER, TOP_KEYS
-from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS, is_for_files
+from parallel_runner.workflows.entries import CONDITIONS, JOB_KEYS
 from parallel_runner.workflows.foreach import FORMS
 from parallel_runner.workflows.job_terms import EXPECT, RETRIES, TERMS_KEYS, VALIDATE
 from parallel_runner.workflows.schema import batch_schema
@@ -79,9 +80,9 @@ def test_every_key_is_documented() -> None:
 def test_every_field_of_every_tool_is_documented() -> None:
     for name in registry.names():
         (row,) = re.findall(rf"^\| `{name}` \|(.*)$", PAGE, re.MULTILINE)
-        for field in registry.get(name).payload_type.__struct_fields__:
+        for field in (one.name for one in public_fields(registry.get(name).payload_type)):
             told = row if name != "bash" else row.replace("shell: bash or sh", "shell")
-            if field == registry.get(name).main_field or not is_for_files(name, field):
+            if field == registry.get(name).main_field:
                 continue
             assert re.search(rf"\b{field}\b", told), (
                 name,

@@ -15,7 +15,8 @@ import msgspec
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec, job_key
 from parallel_runner.model.terms import Terms
-from parallel_runner.runner.one_shot import NewBatch, View, run_new
+from parallel_runner.runner.concluding import View
+from parallel_runner.runner.one_shot import NewBatch, run_new
 from parallel_runner.runner.pacing import Conduct
 from parallel_runner.settings.home import resolve_home
 from parallel_runner.tools.python_call import ship

@@ -188,7 +188,7 @@ def test_many_runners_on_one_home(program: Program) -> None:
     ("arguments", "code", "message"),
     [
         (["run", "-j", "x", "true"], 102, b"-j x: give N"),
-        (["run", "--timeout", "0", "true", ":::", "1"], 102, b"must be more than 0"),
+        (["run", "--timeout", "nan", "true", ":::", "1"], 102, b"give seconds"),
         (["run", "echo {3}", ":::", "a"], 102, b"there are 1 input sources"),
         (["runn"], 102, b"did you mean 'run'?"),
         (["run", "-f", "nothere.yaml"], 104, b"No such file"),
