@@ -22,7 +22,7 @@ WIDTH = 100
 
 
 @click.command()
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, help="How many. Default: 20.")
+@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, help="How many. Default: 20.")
 @click.option("--state", type=click.Choice(STATES), help="Only batches that are in this state.")
 @click.option("--failed", is_flag=True, help="Only batches with a job that did not end as asked.")
 @click.option("--since", metavar="WHEN", help="Only batches from then on: a date, or how long ago (2h, 3d).")

@@ -14,12 +14,12 @@ from parallel_runner.cli.names import BATCH_OR_JOB
 from parallel_runner.cli.options import home_option
 from parallel_runner.cli.reading import put, reading, wait_a_little
 from parallel_runner.errors import StateError, UsageError
-from parallel_runner.ids import attempt_name, job_name, job_of, number_of, parse_name
+from parallel_runner.ids import attempt_name, job_name, job_of, number_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.store import AttemptRow, Journal
 from parallel_runner.model.outcome import Output
 from parallel_runner.reports import lines
-from parallel_runner.reports.finding import find_batch, find_job
+from parallel_runner.reports.finding import find_attempt, find_batch
 from parallel_runner.reports.following import follow as follow_batch
 
 _ATTEMPT = r"Only this attempt, from 1. Default: each job's last one."
@@ -91,10 +91,9 @@ def command(
         if "." not in name:
             _show_batch(journal, find_batch(journal, name).id, wanted, follow)
             return
-        parsed = parse_name(name)
-        if parsed and parsed[2] is not None:
-            name, wanted = name.rsplit(".", 1)[0], wanted._replace(attempt=parsed[2])
-        batch, job = find_job(journal, name)
+        batch, job, number = find_attempt(journal, name)
+        if number is not None:
+            name, wanted = name.rsplit(".", 1)[0], wanted._replace(attempt=number)
         if follow:
             follow_job(journal, batch, job, only, wanted.chosen if wanted.pattern else None)
             return

@@ -20,7 +20,10 @@ from parallel_runner.reports.telling import story_lines
 def command(job: str, as_json: bool, home: str | None) -> None:
     """Tell what JOB is, what it waits for, what became of each of its attempts, and what to type next."""
     with reading(home) as journal:
-        told = story(journal, *find_job(journal, job))
+        batch, ident = find_job(journal, job)
+        # All of it as of one moment: what ends meanwhile must not be half told.
+        with journal.deferred():
+            told = story(journal, journal.batch(batch.id), ident)
     if as_json:
         write(json_line(told))
         return

@@ -55,7 +55,9 @@ def _make(path: str) -> None:
 
 
 def _quoted(path: str) -> str:
-    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    # What follows two slashes would be the name of a host.
+    return "/" + quoted.lstrip("/") if quoted.startswith("//") else quoted
 
 
 def _prepare(connection: sqlite3.Connection, path: str, durability: str, read_only: bool) -> None:

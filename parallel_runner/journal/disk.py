@@ -9,6 +9,8 @@ from parallel_runner.errors import StateError
 from parallel_runner.journal.layout import StateLayout
 
 BALLAST = 4 * 1024 * 1024
+LEAST_BALLAST = 128 * 1024
+"""Bytes that it takes to open a journal (its shared memory is a file of 32 KiB) and to remove things from it."""
 
 
 def free_bytes(path: str) -> int:
@@ -24,7 +26,7 @@ def floor(path: str, wanted: int) -> int:
 
 
 def ensure_ballast(layout: StateLayout, size: int | None = None) -> bool:
-    """Have `size` bytes (default: BALLAST, less on a small disk) really taken by the ballast file.
+    """Have `size` bytes (default: BALLAST, or 5 % of a small disk) really taken by the ballast file.
 
     Returns False when there is no room for it now.
 
@@ -32,7 +34,7 @@ def ensure_ballast(layout: StateLayout, size: int | None = None) -> bool:
         StateError: the file cannot be made for another reason.
     """
     if size is None:
-        size = floor(layout.root, BALLAST)
+        size = max(LEAST_BALLAST, floor(layout.root, BALLAST))
     try:
         fd = os.open(layout.ballast, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -59,6 +61,16 @@ def drop_ballast(layout: StateLayout) -> int:
     except FileNotFoundError:
         return 0
     return size
+
+
+def make_room(layout: StateLayout) -> int:
+    """Give the reserve up where less than that is left, so that things can be removed; returns the bytes freed.
+
+    For before the journal is opened: on a full disk not even that can be done.
+    """
+    if not os.path.isdir(layout.root) or free_bytes(layout.root) >= BALLAST:
+        return 0
+    return drop_ballast(layout)
 
 
 def shortage(layout: StateLayout, least: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass
@@ -40,7 +41,13 @@ def register(journal: Journal, kind: str) -> Owner:
 
 
 def unregister(journal: Journal, owner: Owner) -> None:
-    """Be no owner any more. All workers must be gone."""
+    """Be no owner any more. All workers must be gone.
+
+    What is leased to one whose spool is gone too has ended, and its end is in the journal. A lease beside a spool
+    is left for recovery to look at.
+    """
+    spooled = sorted(spooled_workers(journal.layout))
+    journal.gather("drop_leases", [(owner.token, json.dumps(spooled))])
     journal.gather("drop_locks_of_owner", [(owner.token,)])
     journal.gather("drop_owner", [(owner.token,)])
     journal.flush()

@@ -2,6 +2,9 @@
 
 The batch's row goes first: then nobody can resume it, and what a killed prune leaves is found by its missing row.
 Batch numbers are never used again. Segment files go last, once no outcome refers to them.
+
+Where the disk is full too: to remove rows takes room in the write-ahead log, so where little is left the log is
+moved into the database after each step, and is written from its start again.
 """
 
 from __future__ import annotations
@@ -13,18 +16,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
-from parallel_runner.errors import JournalBusyError
+from parallel_runner.errors import DiskFullError, JournalBusyError
 from parallel_runner.ids import attempt_id, batch_of, job_id, job_of
-from parallel_runner.journal import statements
+from parallel_runner.journal import disk, statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
-from parallel_runner.journal.rows import decode_streams, unpack_attempts
+from parallel_runner.journal.rows import decode_streams, decode_terms, unpack_attempts
 from parallel_runner.journal.store import Journal
 
 STEP_SECONDS = 0.02
 """How long a step should hold the journal."""
 PATIENCE = 30.0
 """Seconds of being refused by other writers after which it gives up."""
+SHORT = 16 * 1024 * 1024
+"""Bytes of free space under which the log must not grow."""
 FRESH = 60.0
 """Seconds for which a lock file without a row may belong to somebody who is about to write one."""
 _FIRST_STEP = 500
@@ -44,6 +49,8 @@ class Pruned:
     segments: int = 0
     locks: int = 0
     """Lock files of owners and workers that are no more."""
+    environments: int = 0
+    """Environments, and streams that were cut into jobs, of batches that are no more."""
     freed: int = 0
     """Bytes given back to the file system."""
 
@@ -84,24 +91,20 @@ def prune(journal: Journal, older_than_days: float, now: datetime) -> Pruned:
 
     Raises:
         JournalBusyError: others wrote without a pause; what was removed so far is removed, call again.
+        DiskFullError: there was no room for the smallest step.
     """
     pruned = Pruned()
     before = _size(journal)
     for batch in _old(journal, now - timedelta(days=older_than_days)):
-        pruned.batches += _patiently(_execute, journal, "prune_batch", (batch,))
+        pruned.batches += _write(journal, "prune_batch", (batch,))
     for table in _TABLES:
         pruned.rows += _sweep(journal, table)
-    while journal.read("free_pages")[0][0]:
-        left = journal.read("free_pages")[0][0]
-        _patiently(journal.read, "return_pages")
-        if journal.read("free_pages")[0][0] >= left:
-            break  # Made without auto_vacuum: the pages are used again, but the file does not shrink.
-    _patiently(journal.read, "checkpoint")
+    _return_pages(journal)
+    _checkpoint(journal)
     pruned.freed = max(0, before - _size(journal))
-    for path in _unreferenced(journal):
-        pruned.freed += os.stat(path).st_size
-        os.unlink(path)
-        pruned.segments += 1
+    segments, left = _unreferenced(journal), _left_by_batches(journal)
+    pruned.segments, pruned.environments = len(segments), len(left)
+    pruned.freed += sum(map(_unlink, segments + left))
     pruned.locks = _remove_locks(journal, now.timestamp() - FRESH)
     return pruned
 
@@ -118,6 +121,38 @@ def _old(journal: Journal, end: datetime) -> list[int]:
 def _execute(journal: Journal, statement: str, values: tuple[int, ...]) -> int:
     with journal.transaction() as connection:
         return connection.execute(statements.get(statement), values).rowcount
+
+
+def _write(journal: Journal, statement: str, values: tuple[int, ...]) -> int:
+    count = _patiently(_execute, journal, statement, values)
+    if _is_short(journal):
+        _checkpoint(journal)
+    return count
+
+
+def _is_short(journal: Journal) -> bool:
+    return disk.free_bytes(journal.layout.root) < SHORT
+
+
+def _checkpoint(journal: Journal) -> None:
+    try:
+        _patiently(journal.read, "checkpoint")
+    except DiskFullError:
+        return  # The log stays as it is, which loses nothing; whoever writes next is told.
+
+
+def _return_pages(journal: Journal) -> None:
+    """Give free pages back to the file system, as far as there is room to move what stands behind them."""
+    while left := journal.read("free_pages")[0][0]:
+        short = _is_short(journal)
+        try:
+            _patiently(journal.read, "return_few_pages" if short else "return_pages")
+        except DiskFullError:
+            return
+        if short:
+            _checkpoint(journal)
+        if journal.read("free_pages")[0][0] >= left:
+            return  # Made without auto_vacuum: the pages are used again, but the file does not shrink.
 
 
 def _patiently(action: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -148,7 +183,14 @@ def _delete(journal: Journal, statement: str, start: int, end: int) -> int:
     step = _FIRST_STEP
     while True:
         began = time.monotonic()
-        count = _patiently(_execute, journal, statement, (start, end, step))
+        try:
+            count = _write(journal, statement, (start, end, step))
+        except DiskFullError:
+            if step == 1:
+                raise
+            _checkpoint(journal)
+            step = max(1, step // 8)
+            continue
         if not count:
             return removed
         removed += count
@@ -188,6 +230,27 @@ def _referenced(journal: Journal) -> Iterator[str]:
         after = rows[-1][0]
 
 
+def _left_by_batches(journal: Journal) -> list[str]:
+    """Environments and streams that no batch names, and whose maker cannot be about to make one."""
+    layout = journal.layout
+    # In this order: an owner that is dead by now has no batch that is not in the journal.
+    paths = {
+        f"{folder}/{name}"
+        for folder in (layout.environments, layout.inputs)
+        for name in os.listdir(folder)
+        if not is_held(layout.owner_lock(_stem(name)))
+    }
+    if paths:
+        named = {_stem(terms.environment) for row in journal.read("all_terms") for terms in decode_terms(row[0])}
+        paths = {path for path in paths if _stem(os.path.basename(path)) not in named}
+    return sorted(paths)
+
+
+def _stem(name: str) -> str:
+    """The owner that made a file, whose name begins with its token."""
+    return name.partition(".")[0]
+
+
 def _remove_locks(journal: Journal, before: float) -> int:
     """Unlink lock files that nobody holds, older than `before` (seconds since the epoch)."""
     layout = journal.layout
@@ -201,9 +264,19 @@ def _remove_locks(journal: Journal, before: float) -> int:
             if token in known or os.path.exists(layout.spool(token)) or not _is_old(path, before):
                 continue
             if not is_held(path):
-                os.unlink(path)
+                _unlink(path)
                 removed += 1
     return removed
+
+
+def _unlink(path: str) -> int:
+    """Remove a file; returns its size, 0 when another prune was faster."""
+    try:
+        size = os.stat(path).st_size
+        os.unlink(path)
+    except FileNotFoundError:
+        return 0
+    return size
 
 
 def _is_old(path: str, before: float) -> bool:

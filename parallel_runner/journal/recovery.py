@@ -18,21 +18,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import msgspec
-
 from parallel_runner.ids import attempt_id, batch_of, job_of, number_of
 from parallel_runner.journal import spool, statements
 from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.locks import is_held
 from parallel_runner.journal.owners import boot_id, is_alive, owner_of, spooled_workers
-from parallel_runner.journal.rows import outcome_row, pack_attempts, unpack_attempts
+from parallel_runner.journal.rows import decode_terms, outcome_row, pack_attempts, unpack_attempts
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import Terms
-
-_decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
 
 
 @dataclass
@@ -184,10 +180,11 @@ def _add(connection: sqlite3.Connection, outcome: Outcome, report: Report, read_
     if terms is None:
         return 0  # Its batch was pruned.
     lost = outcome.failure in (FailureClass.WORKER_LOST, FailureClass.UNKNOWN)
-    row = connection.execute(statements.get("losses"), (attempt_id(job, 0), outcome.attempt)).fetchone()
+    row = connection.execute(statements.get("past"), (attempt_id(job, 0), outcome.attempt)).fetchone()
+    past = Past(*row).lost() if lost else Past(*row)
     # Only then is the tool asked: a plug-in that is gone must not stand in the way of what is certain.
     harmless = outcome.state is State.UNKNOWN and read_only(terms.tool)
-    decision = decide(outcome, terms, number_of(outcome.attempt), row[0] + lost, read_only=harmless)
+    decision = decide(outcome, terms, number_of(outcome.attempt), past, read_only=harmless)
     values = outcome_row(decision.outcome, decision.final)
     if not connection.execute(statements.get("add_outcome"), values).rowcount:
         return 0
@@ -206,7 +203,8 @@ def _terms_of(connection: sqlite3.Connection, job: int) -> Terms | None:
 
 @lru_cache(maxsize=2)
 def _all_terms(packed: bytes) -> tuple[Terms, ...]:
-    return _decode_terms(packed)
+    terms: tuple[Terms, ...] = decode_terms(packed)
+    return terms
 
 
 def _clear_owners(

@@ -16,7 +16,7 @@ from parallel_runner.model.terms import Terms
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_streams = msgspec.msgpack.Decoder(tuple[Output, Output]).decode
-_decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
+decode_terms = msgspec.msgpack.Decoder(tuple[Terms, ...]).decode
 _decode_rules = msgspec.msgpack.Decoder(BatchRules).decode
 
 
@@ -96,7 +96,7 @@ def batch_from(row: Sequence[Any]) -> BatchRow:
         cwd=cwd,
         identity=identity,
         results=results,
-        terms=_decode_terms(terms),
+        terms=decode_terms(terms),
         rules=_decode_rules(rules) if rules else BatchRules(),
     )
     return BatchRow(

@@ -211,7 +211,10 @@ class Journal:
     def pending_jobs(self, batch: int, after_seq: int, limit: int) -> list[Job]:
         """Jobs that have no final outcome, in order, from the one after `after_seq`."""
         rows = self.read("pending_jobs", (job_id(batch, after_seq), job_id(batch + 1, 0), limit))
-        return [Job(ident, terms, payload, number or 0, name or "") for ident, terms, payload, number, name in rows]
+        return [
+            Job(ident, terms, payload, number or 0, name or "", losses, uncounted)
+            for ident, terms, payload, number, name, losses, uncounted in rows
+        ]
 
     def count_pending(self, batch: int, places: tuple[int, int] | None = None) -> int:
         """How many jobs have no final outcome: all of a batch, or those from one place to another."""

@@ -43,6 +43,9 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     number: int = 0
     """Attempts it has had."""
     name: str = ""
+    losses: int = 0
+    uncounted: int = 0
+    """Of those attempts, as `retry.Past` has it."""
 
 
 _terms_encoder = msgspec.msgpack.Encoder(order="deterministic")

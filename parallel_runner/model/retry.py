@@ -26,8 +26,22 @@ class Decision(NamedTuple):
     """Not final, but only `resume` goes on with it."""
 
 
-def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_only: bool) -> Decision:
-    """Decide what follows attempt `number` (from 1) of a job that has lost `losses` workers, this one included.
+class Past(NamedTuple):
+    """What of a job's earlier attempts bears on the next."""
+
+    losses: int = 0
+    """Workers that it lost since it was last queued."""
+    uncounted: int = 0
+    """Attempts that do not count against the retries that the user asked for: lost or in doubt, interrupted, or
+    from before the job was queued again."""
+
+    def lost(self, workers: int = 1) -> Past:
+        """The same with more workers lost."""
+        return Past(self.losses + workers, self.uncounted + workers)
+
+
+def decide(outcome: Outcome, terms: Terms, number: int, past: Past, *, read_only: bool) -> Decision:
+    """Decide what follows attempt `number` (from 1) of a job with a `past`, in which a loss of this one counts.
 
     A lost worker's attempt is repeated up to `lost_retries` times, then the job is quarantined: it may be what
     kills them. An interrupted one waits for `resume`. One of which nobody knows the end waits for a person, unless
@@ -39,14 +53,13 @@ def decide(outcome: Outcome, terms: Terms, number: int, losses: int, *, read_onl
     if outcome.state is State.INTERRUPTED:
         return Decision(outcome, final=number >= MAX_ATTEMPTS, resumable=True)
     if outcome.failure is FailureClass.WORKER_LOST:
-        if losses <= retry.lost_retries and number < MAX_ATTEMPTS:
+        if past.losses <= retry.lost_retries and number < MAX_ATTEMPTS:
             return Decision(outcome, final=False)
         return Decision(msgspec.structs.replace(outcome, state=State.QUARANTINED), final=True)
     if outcome.state is State.UNKNOWN:
-        again = losses <= retry.lost_retries and number < MAX_ATTEMPTS
+        again = past.losses <= retry.lost_retries and number < MAX_ATTEMPTS
         return Decision(outcome, final=not (again and reruns_unknown(terms, read_only=read_only)), resumable=True)
-    # What was lost does not count against the retries that the user asked for.
-    own = number - losses
+    own = number - past.uncounted
     allowed = own <= retry.max and number < MAX_ATTEMPTS
     if allowed and retry_covers(retry, outcome.state, outcome.failure, outcome.exit_code):
         wait = min(retry.max_backoff, retry.backoff * 2 ** (own - 1))

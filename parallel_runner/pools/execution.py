@@ -113,7 +113,7 @@ class Execution:
         started_at, began = time.time(), time.monotonic()
         try:
             self._start(terms, what, env, lease)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             # What failed may be something after the spawn: a descriptor too many, say.
             self.escaped = not self._kill_tree()
             self._unwatch_streams()
@@ -180,7 +180,7 @@ class Execution:
                     self._tree.pid = launch.spawn(what, env, self._out.write_fd, self._err.write_fd, stdin)
                 else:
                     self._tree.pid = launch.fork_call(
-                        what.function, env, self._out.write_fd, self._err.write_fd, stdin
+                        what.function, env, self._out.write_fd, self._err.write_fd, stdin, terms.nice
                     )
         finally:
             if stdin is not None:

@@ -176,11 +176,14 @@ class Followers:
         for reader in list(self._readers.values()):
             self._flush(reader)
 
+    def _hear_no_more(self) -> None:
+        for stream in self._streams.values():
+            stream.tee = None
+
     def end(self) -> None:
         """The attempt in hand has ended."""
         if self._readers:
-            for stream in self._streams.values():
-                stream.tee = None
+            self._hear_no_more()
             self._let_go([reader for reader in self._readers.values() if not reader.over])
 
     def _let_go(self, readers: list[_Reader]) -> None:
@@ -202,6 +205,8 @@ class Followers:
             self._poller.unregister(reader.fd)
             del self._readers[reader.fd]
             os.close(reader.fd)
+            if all(one.over for one in self._readers.values()):
+                self._hear_no_more()
         else:
             self._poller.modify(reader.fd, select.POLLOUT if reader.waits else 0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import gc
+import operator
 import os
 import random
 import resource
@@ -77,9 +78,17 @@ def with_nice(launch: Spawn, nice: int | None) -> Spawn:
 
 
 def fork_call(
-    function: Callable[[], int], env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None
+    function: Callable[[], int], env: Mapping[bytes, bytes], out: int, err: int, stdin: int | None, nice: int | None
 ) -> int:
-    """Run a function in a forked child with a session of its own; returns the child's pid."""
+    """Run a function in a forked child with a session of its own; returns the child's pid.
+
+    Args:
+        function: what to do; its result is the exit code.
+        env: the whole environment.
+        out, err: descriptors that become 1 and 2.
+        stdin: descriptor that becomes 0; None: the caller's own 0.
+        nice: added to the caller's niceness; None: nothing is.
+    """
     worker = os.getpid()
     pid = os.fork()
     if pid:
@@ -87,9 +96,7 @@ def fork_call(
     code = 70
     try:
         _become_job(worker, env, out, err, stdin)
-        code = function()
-    except SystemExit as leave:
-        code = leave.code if isinstance(leave.code, int) else 0 if leave.code is None else 1
+        code = _call(function, nice)
     except BaseException:  # noqa: BLE001 - the boundary of a job: whatever it raises is its own failure, told on its stderr
         _tell_traceback()
         code = 1
@@ -112,12 +119,42 @@ def _become_job(worker: int, env: Mapping[bytes, bytes], out: int, err: int, std
     os.dup2(err, 2)
     # The worker's lock lives as long as any descriptor of it: a child must not keep a dead worker alive.
     os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    # That limit may be the job's own by now, lower than some descriptors; there is room to list them only now.
+    for name in os.listdir("/proc/self/fd"):
+        os.closerange(max(3, int(name)), int(name) + 1)
     sys.stdin = open(0, closefd=False, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
     sys.stdout = open(1, "w", closefd=False, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     sys.stderr = open(2, "w", closefd=False, encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: SIM115
     os.environb.clear()
     os.environb.update(env)
     random.seed()
+
+
+def _call(function: Callable[[], int], nice: int | None) -> int:
+    """What the function comes to, with its last words written: the process ends without Python's own end."""
+    made = (sys.stdout, sys.stderr)
+    try:
+        if nice is not None:
+            _be_nice(nice)
+        return operator.index(function())
+    except SystemExit as leave:
+        if leave.code is None or isinstance(leave.code, int):
+            return leave.code or 0
+        print(leave.code, file=sys.stderr)  # noqa: T201 - the job's own stderr, as Python itself would
+        return 1
+    finally:
+        # The function may have put other streams in place of ours, or closed them.
+        for stream in (*made, sys.stdout, sys.stderr):
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
+
+
+def _be_nice(nice: int) -> None:
+    try:
+        os.nice(nice)
+    except OSError as error:
+        # As the program `nice` does: it says so, and goes on.
+        os.write(2, f"cannot set niceness: {error.strerror}\n".encode())
 
 
 def _tell_traceback() -> None:
@@ -147,10 +184,16 @@ def needs_limits(terms: Terms) -> bool:
 
 @contextmanager
 def limits_around(terms: Terms) -> Iterator[None]:
-    """Soft limits and umask on the worker itself, which the child inherits; restored after the spawn."""
-    before = _set_soft(terms.limits)
-    umask = os.umask(terms.umask) if terms.umask >= 0 else -1
+    """Soft limits and umask on the worker itself, which the child inherits; restored after the spawn.
+
+    Raises:
+        OSError, ValueError, OverflowError: a limit cannot be set; those that were are restored.
+    """
+    before: list[tuple[int, tuple[int, int]]] = []
+    umask = -1
     try:
+        _set_soft(terms.limits, before)
+        umask = os.umask(terms.umask) if terms.umask >= 0 else -1
         yield
     finally:
         if umask >= 0:
@@ -159,8 +202,8 @@ def limits_around(terms: Terms) -> Iterator[None]:
             resource.setrlimit(which, pair)
 
 
-def _set_soft(limits: Limits) -> list[tuple[int, tuple[int, int]]]:
-    before = []
+def _set_soft(limits: Limits, before: list[tuple[int, tuple[int, int]]]) -> None:
+    """Set them, noting in `before` what each was."""
     for name, which in _RLIMITS:
         value = getattr(limits, name)
         if value is None:
@@ -169,7 +212,6 @@ def _set_soft(limits: Limits) -> list[tuple[int, tuple[int, int]]]:
         wanted = max(1, round(value))
         before.append((which, (soft, hard)))
         resource.setrlimit(which, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-    return before
 
 
 def memory_file(data: bytes) -> int:
@@ -228,7 +270,7 @@ def _roomy_pipe(length: int) -> tuple[int, int]:
     return -1, os.memfd_create("stdin", os.MFD_CLOEXEC)
 
 
-def trouble(error: OSError | ValueError) -> str:
+def trouble(error: OSError | ValueError | OverflowError) -> str:
     """What to tell of a start that failed."""
     if isinstance(error, OSError):
         name = os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() if error.filename else ""

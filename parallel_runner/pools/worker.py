@@ -144,7 +144,8 @@ class Worker:
                 os.fsdecode(error.filename).encode("utf-8", "backslashreplace").decode() if error.filename else ""
             )
             return refused(State.FAILED, FailureClass.SPAWN, f"cannot enter {where}: {error.strerror}")
-        except (ParallelRunnerError, msgspec.MsgspecError, ImportError) as error:
+        except (ParallelRunnerError, msgspec.MsgspecError, ImportError, ValueError, OverflowError) as error:
+            # The last two: what Python says of a path with a NUL, or of a number that the system cannot hold.
             return refused(State.FAILED, FailureClass.SPAWN, str(error))
         if isinstance(launch, Refusal):
             return refusal_outcome(launch)

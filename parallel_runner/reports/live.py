@@ -98,11 +98,22 @@ def _ask(pid: int) -> None:
         raise StateError(f"cannot follow: worker {pid} is another user's") from error
 
 
+def _sweep(layout: StateLayout) -> None:
+    """Remove what followers that were killed have left, once its worker is gone too."""
+    for name in os.listdir(layout.following):
+        if not is_held(layout.worker_lock(name.partition(".")[0])):
+            try:
+                os.unlink(f"{layout.following}/{name}")
+            except FileNotFoundError:
+                continue  # Another follower was faster.
+
+
 @contextmanager
 def _fifo(layout: StateLayout, worker: str) -> Iterator[int]:
     path = f"{layout.following}/{worker}.{new_token()}"
     try:
         os.makedirs(layout.following, mode=0o700, exist_ok=True)
+        _sweep(layout)
         os.mkfifo(path, 0o600)
     except OSError as error:
         raise StateError(

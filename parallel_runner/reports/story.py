@@ -8,23 +8,35 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
-from parallel_runner.ids import GROUP_BASE, attempt_name, batch_name, is_group, job_name, job_of, number_of, seq_of
+from parallel_runner.ids import attempt_name, batch_name, job_name, job_of, number_of
 from parallel_runner.journal.owners import is_alive
 from parallel_runner.journal.rows import BatchRow, unpack_attempts
 from parallel_runner.journal.store import AttemptRow, Journal
-from parallel_runner.model.lifecycle import FailureClass, State, satisfies
+from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, shell_status
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import Limits, Terms
 from parallel_runner.reports.exit_words import exit_words
 from parallel_runner.reports.records import Base64, Bytes, Class, Record, Seconds, Stamp, describe, stamp, text_of
+from parallel_runner.reports.summary import failed_count
+from parallel_runner.reports.waiting import HeldLock, NeedRecord, locks_held, needs_of
 from parallel_runner.reports.workers import LiveWorker, WorkerRecord, look_at, worker_record
 from parallel_runner.tools import registry
 
+_ENDS = {"finished": "ended", "failed": "ended and one failed"}
 _LOST = frozenset((FailureClass.WORKER_LOST, FailureClass.UNKNOWN))
 
 
-Where = Literal["ended", "running", "promised", "waits_for_jobs", "waits_for_retry", "waits_for_turn", "stopped"]
+Where = Literal[
+    "ended",
+    "running",
+    "promised",
+    "waits_for_jobs",
+    "waits_for_lock",
+    "waits_for_retry",
+    "waits_for_turn",
+    "stopped",
+]
 
 
 class TriedRecord(Record, kw_only=True, frozen=True):
@@ -42,17 +54,6 @@ class TriedRecord(Record, kw_only=True, frozen=True):
     stdout_bytes: Bytes
     stderr_bytes: Bytes
     final: bool
-
-
-class NeedRecord(Record, kw_only=True, frozen=True):
-    """A job, or a group of jobs, that is waited for."""
-
-    job: str
-    id: str | None
-    when: Annotated[str, Meta(description="Which end is waited for: succeeded, failed or finished.")]
-    state: Annotated[State | None, Meta(description="How it ended; null: it has not.")]
-    met: bool
-    members: Annotated[int | UnsetType, Meta(description="Of a group: how many jobs it stands for.")] = UNSET
 
 
 class StoryRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="job"):
@@ -99,6 +100,10 @@ class Known(NamedTuple):
     rows: Sequence[AttemptRow]
     pending: bool
     needs: Sequence[NeedRecord]
+    locks: Sequence[HeldLock]
+    """Locks that it must have and that others have."""
+    pauses: bool
+    """Its batch starts nothing new after a failure, and there was one."""
     holder: LiveWorker | None
     """The worker that its lease names."""
     runner_alive: bool
@@ -109,34 +114,10 @@ class Known(NamedTuple):
 def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
     """All that is known of a job of a batch."""
     terms_index, payload, name = journal.read("one_job", (job,))[0][1:4]
-    terms = batch.header.terms[terms_index]
-    rows = list(journal.attempts(batch.id, job))
-    needs = tuple(
-        _of_group(journal, batch, needed, when)
-        if is_group(needed)
-        else NeedRecord(
-            job=job_name(needed),
-            id=need_name,
-            when=when,
-            state=State(ended) if ended else None,
-            met=satisfies(when, State(ended) if ended else None),
-        )
-        for needed, when, need_name, ended in journal.read("needs_of_job", (job,))
-    )
-    known = Known(
-        job=job,
-        terms=terms,
-        rows=rows,
-        pending=journal.is_pending(job),
-        needs=needs,
-        holder=_holder(journal, job),
-        runner_alive=batch.owner is not None and is_alive(journal.layout, batch.owner),
-        batch_state=batch.state,
-        now=time.time(),
-    )
+    known = _known(journal, batch, job, batch.header.terms[terms_index])
+    terms, rows = known.terms, known.rows
     place = place_of(known)
     command, command_b64 = text_of(describe(terms.tool, payload))
-    ended = None if known.pending or not rows else rows[-1].outcome.state
     return StoryRecord(
         batch=batch_name(batch.id),
         job=job_name(job),
@@ -147,9 +128,9 @@ def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
         cwd=text_of(terms.cwd)[0],
         where=place.where,
         reason=place.reason,
-        state=ended,
+        state=None if known.pending or not rows else rows[-1].outcome.state,
         batch_state=batch.state if batch.state != "open" or known.runner_alive else "interrupted",
-        needs=needs,
+        needs=tuple(known.needs),
         attempts=tuple(_tried(row, terms.tool) for row in rows),
         worker=worker_record(journal, place.live) if place.live else None,
         limits=_limits(terms.limits),
@@ -159,20 +140,20 @@ def story(journal: Journal, batch: BatchRow, job: int) -> StoryRecord:
     )
 
 
-def _of_group(journal: Journal, batch: BatchRow, group: int, when: str) -> NeedRecord:
-    """A group as something that is waited for; the job that is named is the first of it that has not succeeded."""
-    rows = journal.read("needs_of_job", (group,))
-    ends = [State(ended) if ended else None for _, _, _, ended in rows]
-    good = all(end is State.SUCCEEDED for end in ends)
-    state = None if None in ends else State.SUCCEEDED if good else State.FAILED
-    first = next((row[0] for row, end in zip(rows, ends, strict=True) if end is not State.SUCCEEDED), rows[0][0])
-    return NeedRecord(
-        job=job_name(first),
-        id=batch.header.rules.groups[seq_of(group) - GROUP_BASE].name,
-        when=when,
-        state=state,
-        met=satisfies(when, state),
-        members=len(rows),
+def _known(journal: Journal, batch: BatchRow, job: int, terms: Terms) -> Known:
+    pauses = batch.header.rules.on_failure == "pause"
+    return Known(
+        job=job,
+        terms=terms,
+        rows=list(journal.attempts(batch.id, job)),
+        pending=journal.is_pending(job),
+        needs=needs_of(journal, batch, job),
+        locks=locks_held(journal, job, terms.locks),
+        pauses=pauses and failed_count(journal.tally(batch.id)) > 0,
+        holder=_holder(journal, job),
+        runner_alive=batch.owner is not None and is_alive(journal.layout, batch.owner),
+        batch_state=batch.state,
+        now=time.time(),
     )
 
 
@@ -189,18 +170,25 @@ def place_of(known: Known) -> Place:
         state = "interrupted" if known.batch_state == "open" else known.batch_state
         return Place("stopped", f"nobody runs its batch now: it is {state}")
     if waits := [need for need in known.needs if not need.met]:
-        names = ", ".join(map(_awaited, waits[:10]))
+        names = ", ".join(_awaited(need) for need in waits[:10])
         return Place("waits_for_jobs", f"waits until {names}{f' and {len(waits) - 10} more' if waits[10:] else ''}")
     due = _due(known)
     if due > known.now:
         return Place("waits_for_retry", f"attempt {len(known.rows) + 1} is due in {due - known.now:.0f} s", due=due)
-    return Place("waits_for_turn", "waits for its turn: its runner lives, and starts it when a slot is free")
+    if known.locks:
+        names = ", ".join(f"{lock.name}, which {job_name(lock.job)} has" for lock in known.locks)
+        return Place("waits_for_lock", f"waits for lock {names}")
+    told = "waits for its turn: its runner lives, and starts it when a slot is free"
+    pause = "; but after a failure its batch starts nothing new (on_failure: pause)"
+    return Place("waits_for_turn", told + (pause if known.pauses else ""))
 
 
 def _awaited(need: NeedRecord) -> str:
-    if need.members is not UNSET:
-        return f"all {need.members} jobs of {need.id} {need.when} ({need.job} first)"
-    return f"{need.job}{f' ({need.id})' if need.id else ''} {need.when}"
+    """A need that is not met, in words."""
+    what = {"job": need.called, "phase": f"{need.called} has", "main": "every other job has"}
+    subject = what.get(need.kind, f"all jobs of {need.called} have")
+    told = f"{subject} {need.when}" if need.kind == "job" else f"{subject} {_ENDS.get(need.when, need.when)}"
+    return told + (f" ({need.open} not ended)" if need.kind != "job" and need.open else "")
 
 
 def _holder(journal: Journal, job: int) -> LiveWorker | None:
@@ -235,8 +223,10 @@ def _due(known: Known) -> float:
         return 0.0
     outcome = known.rows[-1].outcome
     losses = sum(row.outcome.failure in _LOST for row in known.rows)
+    interrupted = sum(row.outcome.state is State.INTERRUPTED for row in known.rows)
+    past = Past(losses, losses + interrupted)
     read_only = known.terms.tool in registry.BUILT_IN and registry.get(known.terms.tool).read_only
-    delay = decide(outcome, known.terms, number_of(outcome.attempt), losses, read_only=read_only).delay
+    delay = decide(outcome, known.terms, number_of(outcome.attempt), past, read_only=read_only).delay
     return outcome.started_at + outcome.usage.wall + delay if delay else 0.0
 
 
@@ -271,10 +261,16 @@ def _next(known: Known, place: Place) -> tuple[str, ...]:
     if place.where == "stopped":
         return (f"parallel-runner resume {batch}",)
     if place.where == "waits_for_jobs":
-        return tuple(f"parallel-runner why {need.job}" for need in known.needs if not need.met)[:3]
+        return _culprits(known.needs)
+    if place.where == "waits_for_lock":
+        return tuple(f"parallel-runner why {job_name(lock.job)}" for lock in known.locks)
     if place.where != "ended":
         return (f"parallel-runner cancel {job}",)
     return _next_of_end(known.rows[-1].outcome, known.needs, job, batch)
+
+
+def _culprits(needs: Sequence[NeedRecord]) -> tuple[str, ...]:
+    return tuple(f"parallel-runner why {job}" for need in needs for job in need.because_of)[:3]
 
 
 def _next_of_end(outcome: Outcome, needs: Sequence[NeedRecord], job: str, batch: str) -> tuple[str, ...]:
@@ -282,8 +278,7 @@ def _next_of_end(outcome: Outcome, needs: Sequence[NeedRecord], job: str, batch:
     if outcome.succeeded:
         return logs
     if outcome.state is State.SKIPPED:
-        culprits = tuple(f"parallel-runner why {need.job}" for need in needs if not need.met)[:3]
-        return (*culprits, f"parallel-runner retry {batch}")
+        return (*_culprits(needs), f"parallel-runner retry {batch}")
     if outcome.state is State.UNKNOWN:
         return (*logs, f"parallel-runner retry --unknown {batch}")
     return (*logs, f"parallel-runner retry {batch}")

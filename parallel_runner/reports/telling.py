@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import UNSET
-
 from parallel_runner.model.lifecycle import State
 from parallel_runner.reports.plain import one_line
 from parallel_runner.reports.story import StoryRecord, TriedRecord
@@ -20,10 +18,7 @@ def story_lines(told: StoryRecord) -> Iterator[str]:
     yield one_line(f"{told.job}{f' ({told.id})' if told.id else ''}: {told.tool}: {told.command}", _COMMAND)
     yield f"  {told.reason}"
     for need in told.needs:
-        name = f"{need.job}{f' ({need.id})' if need.id else ''}"
-        if need.members is not UNSET:
-            name = f"all {need.members} jobs of {need.id}"
-        yield f"  needs {name} {need.when}: it {f'is {need.state.value}' if need.state else 'has not ended'}"
+        yield f"  needs {need.called} {need.when}: it {f'is {need.state.value}' if need.state else 'has not ended'}"
     for tried in told.attempts:
         yield f"  {attempt_line(tried)}"
     if told.state is None:

@@ -29,7 +29,7 @@ from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import Terms
 from parallel_runner.runner.audience import Audience, Ended
 from parallel_runner.runner.expanding import Made
@@ -41,7 +41,7 @@ from parallel_runner.runner.locking import LockDesk
 from parallel_runner.runner.pacing import Conduct, Pacing
 from parallel_runner.runner.printing import HIGH_WATER
 from parallel_runner.runner.progress import Counts
-from parallel_runner.runner.recording import Recorder, Told
+from parallel_runner.runner.recording import Recorder, Told, told_of
 from parallel_runner.runner.requests import take_requests
 from parallel_runner.runner.room import Room
 from parallel_runner.runner.session import Session, instance_budget, is_read_only
@@ -56,8 +56,9 @@ class BatchRun:
     """One batch in hand."""
 
     def __init__(
-        self, session: Session, batch: int, terms: Sequence[Terms], feed: Feed, audience: Audience, conduct: Conduct
+        self, session: Session, batch: int, terms: list[Terms], feed: Feed, audience: Audience, conduct: Conduct
     ) -> None:
+        """Run `batch`; `terms`: those of its jobs, to which jobs that become many add theirs."""
         journal = session.journal
         self._session = session
         self._journal = journal
@@ -67,7 +68,7 @@ class BatchRun:
         self._batch = batch
         self._audience = audience
         self._printer = audience.printer
-        self._terms = terms = list(terms)  # One list for all: jobs that become many may bring new ones.
+        self._terms = terms
         session.terms.put(batch, terms)
         rules = journal.batch(batch).header.rules
         needs = journal.needs(batch)
@@ -136,7 +137,7 @@ class BatchRun:
                 rows = self._journal.attempts(self._batch, job)
                 row = next(row for row in rows if row.outcome.attempt == outcome.attempt)
                 self._printer.expect([seq_of(job)])
-                self.adopted(Told(row.outcome, True, Job(job, row.terms, row.payload, 0, row.name)))
+                self.adopted(told_of(row))
 
     def _loop(self, signals: Signals) -> None:
         while not self._finished():
@@ -342,8 +343,8 @@ class BatchRun:
         self._announce(outcome.attempt, job, outcome.worker)
         self._announced.discard(outcome.attempt)
         terms = self._terms[job.terms]
-        losses = self._schedule.losses.get(job.id, 0) if self._schedule.losses else 0
-        decision = decide(outcome, terms, number_of(outcome.attempt), losses, read_only=self._read_only[terms.tool])
+        past = Past(job.losses, job.uncounted).lost(self._schedule.losses.get(job.id, 0))
+        decision = decide(outcome, terms, number_of(outcome.attempt), past, read_only=self._read_only[terms.tool])
         if not decision.final or terms.locks:
             decision = self._steering.judge(decision, job)
         self._pacing.gate.ended(succeeded=outcome.succeeded)

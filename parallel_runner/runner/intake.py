@@ -15,7 +15,7 @@ from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.runner.feeds import Feed, JournalFeed
 from parallel_runner.runner.printing import Printer
-from parallel_runner.runner.recording import Told
+from parallel_runner.runner.recording import Told, told_of
 from parallel_runner.runner.session import Session
 from parallel_runner.scheduler.schedule import Schedule
 
@@ -119,9 +119,8 @@ class Intake:
         for job in jobs:
             for row in self._session.journal.attempts(self._batch, job):
                 if row.final:
-                    told = Told(row.outcome, True, Job(job, row.terms, row.payload, 0, row.name))
                     self._printer.expect([seq_of(job)])
-                    self._run.adopted(told)
+                    self._run.adopted(told_of(row))
                     self._run.end_job(job, row.outcome.state)
 
     # -- what is not wanted any more

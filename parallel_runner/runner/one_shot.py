@@ -19,11 +19,10 @@ from parallel_runner.journal.layout import StateLayout
 from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader
-from parallel_runner.model.job import Job, JobSpec
+from parallel_runner.model.job import JobSpec
 from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
-from parallel_runner.reports.records import json_line, outcome_record
 from parallel_runner.runner.audience import Audience
 from parallel_runner.runner.batch_run import BatchRun
 from parallel_runner.runner.blocks import BlockStore
@@ -31,7 +30,7 @@ from parallel_runner.runner.concluding import View, conclude
 from parallel_runner.runner.feeds import Feed, InputFeed, JournalFeed, ListFeed, Make
 from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
-from parallel_runner.runner.recording import Told
+from parallel_runner.runner.recording import Told, told_of
 from parallel_runner.runner.records import Records
 from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
@@ -265,7 +264,7 @@ class _Reader:
     def told(self, attempt: int) -> Told:
         job = job_of(attempt)
         row = next(row for row in self._journal.attempts(batch_of(job), job) if row.outcome.attempt == attempt)
-        return Told(row.outcome, row.final, Job(job, row.terms, row.payload, 0, row.name))
+        return told_of(row)
 
 
 def _run(
@@ -281,18 +280,18 @@ def _run(
     began = time.monotonic()
     sinks = (Sink(1, session.reactor), Sink(2, session.reactor))
     outputs = session.layout.outputs
-    records = Records(header, outputs, go_on=again)
+    terms = [msgspec.structs.replace(one, live=bool(view.live)) for one in header.terms]
+    records = Records(header, terms, outputs, go_on=again)
     if again:
-        records.catch_up(session.journal, batch)
+        adopted = {outcome.attempt for outcome, _ in session.recovered.outcomes}
+        records.catch_up(session.journal, batch, adopted)
     labels = records.labels
     manner = Manner(
         keep_order=view.keep_order,
         live="" if records.instead else view.live,
         silent=records.instead,
         tag=labels.tag if labels.tagged else None,
-        render=(lambda told: json_line(outcome_record(told.outcome, outputs, final=told.final, name=told.job.name)))
-        if view.json
-        else None,
+        render=records.line if view.json else None,
         every_attempt=view.json,
     )
     printer = Printer(sinks, outputs, _Reader(session.journal), manner, records.shown)
@@ -308,7 +307,6 @@ def _run(
     sinks[1].before = progress.hide
     command = (lambda job, slot: labels.command(job, slot) + b"\n") if view.conduct.show_commands else None
     audience = Audience(printer, sinks, progress, records.attempt, say, command)
-    terms = tuple(msgspec.structs.replace(one, live=bool(manner.live)) for one in header.terms)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:

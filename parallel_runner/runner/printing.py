@@ -109,6 +109,8 @@ class Printer:
         self._expected: deque[int] | None = None
         self._held: dict[int, Told | int] = {}
         self._held_bytes = 0
+        self._early: dict[int, list[Told]] = {}
+        """Attempts that another followed, until it is their job's turn."""
         self._live: dict[int, _Live] = {}
         self._queue: deque[_End | _Piece] = deque()
         self._current: Iterator[tuple[Sink, bytes]] | None = None
@@ -195,6 +197,7 @@ class Printer:
                 self._queue.append(_End(told, None))
             return
         if not told.final:
+            self._early.setdefault(seq_of(told.job.id), []).append(told)
             return
         outcome = told.outcome
         self._held_bytes += len(outcome.out.inline) + len(outcome.err.inline)
@@ -217,6 +220,8 @@ class Printer:
 
     def _release(self, item: Told | int) -> None:
         told = item if isinstance(item, Told) else self._reader.told(item)
+        for early in self._early.pop(seq_of(told.job.id), ()) if self._early else ():
+            self._queue.append(_End(early, None))
         self._shown(told)
         if not self._print_at_once(told):
             self._queue.append(_End(told, None))

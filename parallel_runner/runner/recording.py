@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from parallel_runner.clock import Clock
 from parallel_runner.errors import DiskFullError, JournalBusyError
+from parallel_runner.ids import job_of
 from parallel_runner.journal import disk
-from parallel_runner.journal.store import Journal
+from parallel_runner.journal.store import AttemptRow, Journal
 from parallel_runner.model.job import Job
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor, Lease
@@ -25,6 +26,12 @@ class Told(NamedTuple):
     final: bool
     """No attempt follows by itself."""
     job: Job
+
+
+def told_of(row: AttemptRow) -> Told:
+    """An end as the journal has it."""
+    job = Job(job_of(row.outcome.attempt), row.terms, row.payload, 0, row.name)
+    return Told(row.outcome, row.final, job)
 
 
 class Recorder:

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from parallel_runner.errors import StateError
 from parallel_runner.ids import job_of, seq_of
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader, Presentation
-from parallel_runner.model.job import Job
+from parallel_runner.model.terms import Terms
+from parallel_runner.reports.records import describe, json_line, outcome_record
 from parallel_runner.runner.joblog import JobLog, logged
 from parallel_runner.runner.labels import Labels
-from parallel_runner.runner.recording import Told
+from parallel_runner.runner.recording import Told, told_of
 from parallel_runner.runner.results import open_results
 
 
 class Records:
     """The files that a batch's outcomes are written to."""
 
-    def __init__(self, header: BatchHeader, outputs: str, *, go_on: bool) -> None:
-        """Open them; `go_on`: what they have stays.
+    def __init__(self, header: BatchHeader, terms: Sequence[Terms], outputs: str, *, go_on: bool) -> None:
+        """Open them; `go_on`: what they have stays; `terms`: of the jobs, and of those that jobs become.
 
         Raises:
             UsageError: one cannot be written.
         """
         shown = Presentation.unpacked(header.results)
-        self.labels = Labels(header.terms, shown)
+        self._terms = terms
+        self.labels = Labels(terms, shown)
         self._outputs = outputs
         self._path = shown.joblog
         self._broken = False
         """One could not be written: then the run is given up, and nothing more is tried."""
         self._log = JobLog(shown.joblog, self.labels, go_on=go_on) if shown.joblog else None
         self._results = open_results(shown.results, self.labels, go_on=go_on) if shown.results else None
+
+    def line(self, told: Told) -> bytes:
+        """An end as a line of JSON, the same as `results` prints."""
+        terms = self._terms[told.job.terms]
+        record = outcome_record(
+            told.outcome,
+            self._outputs,
+            final=told.final,
+            name=told.job.name,
+            command=describe(terms.tool, told.job.payload),
+            tags=terms.tags,
+        )
+        return json_line(record)
 
     @property
     def instead(self) -> bool:
@@ -61,15 +78,15 @@ class Records:
                 f"{': ' + str(error.filename) if error.filename else ''}"
             ) from error
 
-    def catch_up(self, journal: Journal, batch: int) -> None:
-        """Write the lines that a killed runner could not write any more."""
+    def catch_up(self, journal: Journal, batch: int, besides: Collection[int]) -> None:
+        """Write the lines that a killed runner could not write any more; those of `besides` come anyway."""
         if self._log is None:
             return
         known = logged(self._path)
         for row in journal.attempts(batch):
             job = job_of(row.outcome.attempt)
-            if row.final and seq_of(job) not in known:
-                self._log.write(Told(row.outcome, True, Job(job, row.terms, row.payload, 0, row.name)))
+            if row.final and seq_of(job) not in known and row.outcome.attempt not in besides:
+                self._log.write(told_of(row))
 
     def close(self) -> None:
         """Close the files."""

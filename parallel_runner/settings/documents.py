@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,12 +12,19 @@ from parallel_runner.errors import DataError, InputUnreadableError, Problem
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 32
+MAX_ALIASED = 1_000_000
+"""Values that aliases may add to those that a document spells out: a few lines could else fill the memory."""
+_ALIASED_PER_CHARACTER = 10
+_ALIASED_ALWAYS = 1000
 Path = tuple["str | int", ...]
 
 _TRUE, _FALSE = frozenset({"true", "True", "TRUE"}), frozenset({"false", "False", "FALSE"})
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)([eE][-+]?[0-9]+)?\Z")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_NO_TEXT = "has half of a surrogate pair (\\ud800 to \\udfff), which is no character"
 
 
 @dataclass
@@ -85,7 +92,7 @@ def parse_yaml(text: str, file: str) -> Document:
     """Parse YAML 1.2's core schema: only true and false are booleans, so `on`, `no` and `1:30` stay text.
 
     Raises:
-        DataError: syntax, duplicate keys, tags, nesting beyond MAX_DEPTH.
+        DataError: syntax, duplicate keys, tags, nesting beyond MAX_DEPTH, aliases that expand beyond measure.
     """
     import yaml
 
@@ -101,7 +108,9 @@ def parse_yaml(text: str, file: str) -> Document:
         raise DataError(problems=[Problem(message=f"is no YAML: {error}", file=file, line=1)]) from error
     document = Document(file, None, node)
     if node is not None:
-        document.value = _build(node, (), document, yaml)
+        # A value takes a character at least, so only aliases come to more of them than there are characters.
+        aliased = min(MAX_ALIASED, _ALIASED_ALWAYS + _ALIASED_PER_CHARACTER * len(text))
+        document.value = _Builder(document, yaml, len(text) + aliased).build(node, ())
     return document
 
 
@@ -139,25 +148,38 @@ def _step(node: Any, part: str | int) -> tuple[int, Any] | None:
     return None
 
 
-def _build(node: Any, path: Path, document: Document, yaml: Any) -> Any:
-    if len(path) > MAX_DEPTH:
+@dataclass
+class _Builder:
+    """Makes values of nodes."""
+
+    document: Document
+    yaml: Any
+    left: int
+    """Values that may still be made."""
+
+    def build(self, node: Any, path: Path) -> Any:
+        """The value of a node."""
+        self.left -= 1
+        if self.left < 0:
+            raise self._error("its aliases (*name) expand to too many values; write fewer of them", node)
+        if len(path) > MAX_DEPTH:
+            raise self._error(f"is nested deeper than {MAX_DEPTH}", node)
+        if isinstance(node, self.yaml.ScalarNode):
+            return _scalar(node, path, self.document)
+        if isinstance(node, self.yaml.SequenceNode):
+            return [self.build(item, (*path, index)) for index, item in enumerate(node.value)]
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, self.yaml.ScalarNode) else None
+            if key is None or key in result or _SURROGATE.search(key):
+                message = f"the key {key!r} is given twice" if key in result else "a key must be plain text"
+                raise self._error(message, key_node, show_path(path))
+            result[key] = self.build(value_node, (*path, key))
+        return result
+
+    def _error(self, message: str, node: Any, key: str = "") -> DataError:
         line = node.start_mark.line + 1
-        raise DataError(
-            problems=[Problem(message=f"is nested deeper than {MAX_DEPTH}", file=document.file, line=line)]
-        )
-    if isinstance(node, yaml.ScalarNode):
-        return _scalar(node, path, document)
-    if isinstance(node, yaml.SequenceNode):
-        return [_build(item, (*path, index), document, yaml) for index, item in enumerate(node.value)]
-    result: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-        if key is None or key in result:
-            message = "a key must be plain text" if key is None else f"the key {key!r} is given twice"
-            at = key_node.start_mark.line + 1
-            raise DataError(problems=[Problem(message=message, file=document.file, line=at, key=show_path(path))])
-        result[key] = _build(value_node, (*path, key), document, yaml)
-    return result
+        return DataError(problems=[Problem(message=message, file=self.document.file, line=line, key=key)])
 
 
 def _scalar(node: Any, path: Path, document: Document) -> Any:
@@ -172,6 +194,8 @@ def _scalar(node: Any, path: Path, document: Document) -> Any:
             raise DataError(problems=[document.problem(path, f"is no base64: {error}")]) from error
     if node.tag.startswith("!"):
         raise DataError(problems=[document.problem(path, f"the tag {node.tag} is not understood")])
+    if _SURROGATE.search(text):
+        raise DataError(problems=[document.problem(path, _NO_TEXT)])
     if node.style not in (None, ""):  # The C loader says "" for plain.
         return text
     if text in _NULL:
@@ -189,7 +213,7 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Document:
     """Parse JSON; `first_line` is where it begins in its file.
 
     Raises:
-        DataError: it is no JSON, or has duplicate keys.
+        DataError: it is no JSON, has duplicate keys, or text that is none.
     """
     import json
 
@@ -202,8 +226,33 @@ def parse_json(text: str, file: str, first_line: int = 1) -> Document:
         return seen
 
     try:
-        value = json.loads(text, object_pairs_hook=once)
+        value = json.loads(text, object_pairs_hook=once, parse_int=_whole_number)
     except (ValueError, RecursionError) as error:
         line = first_line + getattr(error, "lineno", 1) - 1
         raise DataError(problems=[Problem(message=f"is no JSON: {error}", file=file, line=line)]) from error
-    return Document(file, value, None, text, first_line)
+    document = Document(file, value, None, text, first_line)
+    if _SURROGATE_ESCAPE.search(text) and (places := list(_not_text(value))):
+        raise DataError(problems=[document.problem(path, _NO_TEXT) for path in places])
+    return document
+
+
+def _whole_number(text: str) -> int:
+    number = int(text) if len(text) <= 20 else 1 << 64
+    if not -(1 << 63) <= number < 1 << 64:
+        raise ValueError(f"the number {text[:40]} has more than 64 bits; give it as text, in quotes")
+    return number
+
+
+def _not_text(value: Any) -> Iterator[Path]:
+    """Where in a value half of a surrogate pair stands; `json` lets it pass."""
+    left: list[tuple[Path, Any]] = [((), value)]
+    while left:
+        path, one = left.pop()
+        if isinstance(one, str) and _SURROGATE.search(one):
+            yield path
+        elif isinstance(one, list):
+            left += [((*path, index), item) for index, item in reversed(list(enumerate(one)))]
+        elif isinstance(one, dict):
+            if any(_SURROGATE.search(key) for key in one):
+                yield path
+            left += [((*path, key), item) for key, item in reversed(one.items())]

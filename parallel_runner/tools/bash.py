@@ -65,10 +65,15 @@ def plain_words(line: bytes) -> list[bytes] | None:
     return words
 
 
-def find_program(name: bytes, path: bytes) -> bytes | None:
-    """Where the kernel finds a program: `name` itself when it has a slash, else the first match on `path`."""
+def find_program(name: bytes, path: bytes | None) -> bytes | None:
+    """Where the kernel finds a program: `name` itself when it has a slash, else the first match on `path`.
+
+    Without a path it is for the shell to say: it has one of its own then, and an empty one means another thing.
+    """
     if b"/" in name:
         return name
+    if path is None:
+        return None
     for directory in path.split(b":"):
         candidate = (directory or b".") + b"/" + name
         if os.access(candidate, os.X_OK) and os.path.isfile(candidate):
@@ -138,8 +143,7 @@ class BashTool:
             return Refusal(126, verdict.reason, rejected=True)
         # `"$@"` makes the shell look up, run, and complain about, the very same words.
         spoken = (b"bash", b"--noprofile", b"--norc", b"-c", b'"$@"', b"bash", *words)
-        path = context.env.get(b"PATH")
-        program = find_program(words[0], path or b"")
+        program = find_program(words[0], context.env.get(b"PATH"))
         if program is None:
             return Spawn(BASH, spoken) if _is_executable(BASH) else _missing(BASH)
         return Spawn(program, words, spoken)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from itertools import islice
+from typing import IO, Any, Literal
 
 import msgspec
 
@@ -18,6 +20,10 @@ from parallel_runner.tools.records import ANSWERED, PARTIAL, Records, fail, put,
 from parallel_runner.tools.ripgrep import CHOICE, base_arguments, find_rg
 
 _MAX_EVENT = 64 * 1024 * 1024
+"""Bytes of one of ripgrep's records; a longer one is not read."""
+_LEFT_OUT = "left out"
+_MOST_COMPLAINTS = 1000
+_SHOWN_COMPLAINTS = 20
 _BINARY_LOOK = 8192
 
 
@@ -71,9 +77,12 @@ class GrepTool:
     main_field = "pattern"
 
     def check(self, payload: msgspec.Struct) -> Sequence[str]:
-        """The glob is one, limits are counts, the pattern is not empty."""
+        """The glob is one, limits are counts, the pattern could match something."""
         assert isinstance(payload, GrepPayload)
         wrong = [] if payload.pattern else ["pattern: is empty, and would match every line"]
+        if b"\n" in payload.pattern or b"\0" in payload.pattern:
+            wrong.append("pattern: has a newline or a NUL byte, which no line of text has")
+        wrong += [f"{key}: has a NUL byte" for key in ("path", "glob") if b"\0" in getattr(payload, key)]
         try:
             compile_glob(payload.glob or b"*")
         except GlobError as error:
@@ -145,7 +154,7 @@ def _summary(payload: GrepPayload, found: Found, counts: dict[bytes, int], shown
         "shown": shown,
         "truncated": shown < whole,
         "partial": bool(found.errors),
-        "errors": found.errors[:20],
+        "errors": found.errors[:_SHOWN_COMPLAINTS],
         "notes": list(found.notes),
     }
     if shown < whole:
@@ -176,41 +185,79 @@ def search(payload: GrepPayload) -> tuple[Found, Iterator[Hit]]:
 
 
 def _by_ripgrep(rg: str, payload: GrepPayload, found: Found) -> Iterator[Hit]:
+    glob = compile_glob(payload.glob) if payload.glob else None
+    searches = 0
+    # Complaints go to a file: many of them would fill a pipe, which nobody reads before the matches have ended.
+    with (
+        open(os.memfd_create("complaints"), "w+b") as complaints,
+        subprocess.Popen(
+            _command_line(rg, payload), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+        ) as process,
+    ):
+        assert process.stdout is not None
+        for kind, data in _events(process.stdout):
+            if kind == "summary":
+                searches = data["stats"]["searches"]
+                continue
+            if kind not in ("match", _LEFT_OUT):
+                continue
+            path = _path_in(data, payload.path)
+            if glob is not None and not glob.match(path):
+                continue
+            if kind == "match":
+                starts = data["submatches"]
+                start = starts[0]["start"] if starts else 0
+                yield Hit(path, data["line_number"] or 0, start, _bytes(data["lines"]))
+            else:
+                found.errors.append(f"{readable(path)}: a matching line is too long to be read, and is not counted")
+        _note_end(process.wait(), complaints, searches, found)
+
+
+def _command_line(rg: str, payload: GrepPayload) -> list[str | bytes]:
     arguments: list[str | bytes] = [*base_arguments(rg, hidden=payload.hidden, ignored=payload.ignored), "--json"]
     flags = {"--fixed-strings": payload.fixed, "--ignore-case": payload.ignore_case, "--word-regexp": payload.word}
     arguments += [flag for flag, wanted in flags.items() if wanted]
-    # `-g` would override ignore rules; a type does not, but knows only last components.
-    glob = compile_glob(payload.glob) if payload.glob else None
-    if payload.glob and b"/" not in payload.glob:
+    # `-g` would override ignore rules; a type does not, but knows only last components, and colons mean something.
+    # It spares ripgrep files; what is found in others is left out all the same.
+    if payload.glob and b"/" not in payload.glob and b":" not in payload.glob:
         arguments += ["--type-add", b"wanted:" + payload.glob, "-twanted"]
-    arguments += ["--crlf", "--regexp", payload.pattern, "--", payload.path]
-    process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    any_hit = False
-    for line in iter(lambda: process.stdout.readline(_MAX_EVENT), b""):  # type: ignore[union-attr]
-        hit = _hit_from(line, payload.path)
-        if hit is not None and (glob is None or glob.match(hit.path)):
-            any_hit = True
-            yield hit
-    complaints = [one.decode("utf-8", "backslashreplace") for one in process.stderr.read().splitlines() if one]
-    if process.wait() == 2:
-        found.errors = complaints or ["ripgrep ended with code 2"]
-        if not any_hit and any("error" in one and "regex" in one for one in complaints):
-            found.fatal = "; ".join(complaints)
+    return [*arguments, "--crlf", "--regexp", payload.pattern, "--", payload.path]
 
 
-def _hit_from(line: bytes, root: bytes) -> Hit | None:
-    try:
-        event = msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        return None
-    if event["type"] != "match":
-        return None
-    data = event["data"]
-    starts = data["submatches"]
-    path = os.path.relpath(_bytes(data["path"]), root) if os.path.isdir(root) else _bytes(data["path"])
-    return Hit(path, data["line_number"] or 0, starts[0]["start"] if starts else 0, _bytes(data["lines"]))
+def _events(stream: IO[bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """ripgrep's records as (type, data); in place of one that is too long, one that says in which file it was."""
+    begun: dict[str, Any] = {}
+    while line := stream.readline(_MAX_EVENT):
+        if len(line) == _MAX_EVENT and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = stream.readline(_MAX_EVENT)
+            yield _LEFT_OUT, begun
+            continue
+        try:
+            event = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            continue  # It was killed in the middle of a record; its end says so.
+        if event["type"] == "begin":
+            begun = event["data"]
+        yield event["type"], event["data"]
+
+
+def _note_end(code: int, complaints: IO[bytes], searches: int, found: Found) -> None:
+    """What ripgrep's end says of its answer: 0 and 1 are answers, whole ones."""
+    if code in (0, 1):
+        return
+    complaints.seek(0)
+    told = [line.decode("utf-8", "backslashreplace").rstrip("\n") for line in islice(complaints, _MOST_COMPLAINTS)]
+    told = [line for line in told if line]
+    found.errors += told or [f"ripgrep ended with {f'code {code}' if code > 0 else f'signal {-code}'}"]
+    if not searches:
+        more = len(found.errors) + sum(1 for _ in complaints) - _SHOWN_COMPLAINTS
+        found.fatal = "\n".join(found.errors[:_SHOWN_COMPLAINTS]) + (f"\n{more} more" if more > 0 else "")
+
+
+def _path_in(data: dict[str, Any], root: bytes) -> bytes:
+    path = _bytes(data["path"])
+    return os.path.relpath(path, root) if os.path.isdir(root) else path
 
 
 def _bytes(value: dict[str, str]) -> bytes:
@@ -246,7 +293,7 @@ def _in_file(path: bytes, name: bytes, pattern: re.Pattern[str], found: Found) -
             file.seek(0)
             lines: Iterable[bytes] = file
             if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-                lines = file.read().decode("utf-16", "replace").encode().splitlines(keepends=True)
+                lines = io.BytesIO(file.read().decode("utf-16", "replace").encode())
             elif b"\0" in head:
                 return
             for number, line in enumerate(lines, 1):

@@ -70,7 +70,6 @@ def run_call(payload: PythonPayload) -> int:
             print(json.dumps(result, ensure_ascii=False))  # noqa: T201 - the job's own stdout
         except (TypeError, ValueError):
             print(repr(result))  # noqa: T201 - the job's own stdout
-    sys.stdout.flush()
     return 0
 
 

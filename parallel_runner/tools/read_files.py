@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 import stat
@@ -63,19 +64,41 @@ class ReadTool:
         return Call(lambda: run_read(payload))
 
 
-def encoding_of(head: bytes) -> tuple[str, bool]:
-    """(encoding, whether it is a guess): a byte order mark, a coding line, UTF-8 if it is that, else Latin-1."""
+class Coding(msgspec.Struct, frozen=True):
+    """How a file's bytes become text."""
+
+    encoding: str
+    guessed: bool = False
+    note: str = ""
+    """Why it is not as the file's coding line says."""
+
+
+def coding_of(head: bytes) -> Coding:
+    """By a byte order mark, else a coding line, else UTF-8 if it is that, else Latin-1."""
     for mark, name in _BOMS:
         if head.startswith(mark):
-            return name, False
+            return Coding(name)
     for line in head.splitlines()[:2]:
         match = _PEP263.match(line)
         if match:
-            try:
-                "".encode(match[1].decode())
-                return match[1].decode(), False
-            except LookupError:
-                break
+            return _as_declared(match[1].decode(), head)
+    return Coding(*_guessed(head))
+
+
+def _as_declared(name: str, head: bytes) -> Coding:
+    try:
+        "".encode(name)
+    except (LookupError, UnicodeError):
+        return _instead(name, head)
+    return Coding(name)
+
+
+def _instead(declared: str, head: bytes) -> Coding:
+    encoding, guessed = _guessed(head)
+    return Coding(encoding, guessed, f"its coding line says {declared}, which it is not; read as {encoding}")
+
+
+def _guessed(head: bytes) -> tuple[str, bool]:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,6 +106,15 @@ def encoding_of(head: bytes) -> tuple[str, bool]:
         if error.start < len(head) - 4 or len(head) < _LOOK:
             return "latin-1", True
     return "utf-8", False
+
+
+def _decoded(data: bytes, coding: Coding) -> tuple[str, Coding]:
+    try:
+        return data.decode(coding.encoding, "replace"), coding
+    except UnicodeError:
+        # Some of Python's encodings cannot replace what they do not know.
+        coding = _instead(coding.encoding, data[:_LOOK])
+        return data.decode(coding.encoding, "replace"), coding
 
 
 def run_read(payload: ReadPayload) -> int:
@@ -93,17 +125,19 @@ def run_read(payload: ReadPayload) -> int:
             return fail(f"{readable(payload.path)} is no regular file")
         with open(payload.path, "rb") as file:
             head = file.read(_LOOK)
-            encoding, guessed = encoding_of(head)
-            if b"\0" in head and encoding not in ("utf-16",):
+            coding = coding_of(head)
+            if b"\0" in head and coding.encoding != "utf-16":
                 return fail(f"{readable(payload.path)} is binary ({status.st_size} bytes)")
             file.seek(0)
-            return _print_span(payload, file.read(), encoding, guessed)
+            return _print_span(payload, file.read(), coding)
     except OSError as error:
         return fail(f"{readable(payload.path)}: {error.strerror}{_near(payload.path)}")
 
 
-def _print_span(payload: ReadPayload, data: bytes, encoding: str, guessed: bool) -> int:
-    lines = data.decode(encoding, "replace").splitlines(keepends=True)
+def _print_span(payload: ReadPayload, data: bytes, coding: Coding) -> int:
+    decoded, coding = _decoded(data, coding)
+    # As grep and editors number them: a form feed or U+2028 ends no line.
+    lines = io.StringIO(decoded, newline="\n").readlines()
     wanted = lines[payload.offset - 1 : payload.offset - 1 + payload.limit]
     text, shown, cut = [], 0, 0
     size = 0
@@ -123,11 +157,12 @@ def _print_span(payload: ReadPayload, data: bytes, encoding: str, guessed: bool)
     record |= {
         "start": payload.offset,
         "end": last,
-        "encoding": encoding,
-        "encoding_guessed": guessed,
+        "encoding": coding.encoding,
+        "encoding_guessed": coding.guessed,
         "eol": "crlf" if b"\r\n" in data[:_LOOK] else "lf",
         "lines_cut": cut,
-        "text": "".join(text),
+        # The encoding unicode_escape makes halves of surrogate pairs, which no record can carry.
+        "text": "".join(text).encode("utf-8", "replace").decode(),
     }
     records.add(record)
     summary: dict[str, Any] = {
@@ -137,8 +172,11 @@ def _print_span(payload: ReadPayload, data: bytes, encoding: str, guessed: bool)
         "shown": shown,
         "truncated": last < len(lines),
     }
+    notes = [coding.note] if coding.note else []
     if last < len(lines):
-        summary["notes"] = [f"{len(lines) - last} lines more; offset: {last + 1} goes on"]
+        notes.append(f"{len(lines) - last} lines more; offset: {last + 1} goes on")
+    if notes:
+        summary["notes"] = notes
     records.add(summary)
     records.flush()
     return ANSWERED

@@ -91,9 +91,9 @@ def _exit_codes(value: object) -> tuple[int, ...] | None:
 
 
 _CODE = {"type": "integer", "minimum": 0, "maximum": 255}
-DURATION = Kind(duration_of, "a duration, like 30, 90s or 10min", _DURATION)
-SPAN = Kind(_positive, "a duration of more than 0, like 30, 90s or 10min", _DURATION)
-SIZE = Kind(size_of, "a size, like 65536, 512M or 2G", _SIZE)
+DURATION = Kind(duration_of, "a duration, like 30, 90s or 10min, of at most 300 years", _DURATION)
+SPAN = Kind(_positive, "a duration of more than 0 and at most 300 years, like 30, 90s or 10min", _DURATION)
+SIZE = Kind(size_of, "a size, like 65536, 512M or 2G, less than 8388608T", _SIZE)
 COUNT = Kind(size_of, "a count", _SIZE)
 SHARE = Kind(
     share_of,

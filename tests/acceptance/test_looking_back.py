@@ -112,6 +112,31 @@ def test_why_of_all_that_can_be(program: Program) -> None:
     assert "next: parallel-runner resume b1" in stopped
 
 
+def test_why_of_groups_locks_and_last_jobs(program: Program) -> None:
+    (program.work / "b.yaml").write_text(
+        "jobs:\n"
+        "  - {id: each, foreach: [8691, 8692], bash: 'sleep {item}', locks: [db]}\n"
+        "  - {id: after, bash: 'true', needs: [each]}\n"
+        "finally:\n"
+        "  - {id: clean, bash: 'true'}\n"
+    )
+    running = program.start("run", "-j2", "-f", "b.yaml")
+
+    def why(job: str) -> str:
+        return program("why", job).stdout.decode()
+
+    wait_for(lambda: "waits for lock db, which b1.1 has" in why("b1.each.2"))
+    assert "next: parallel-runner why b1.1" in why("b1.each.2")
+    assert "waits until all jobs of each have succeeded (2 not ended)" in why("b1.after")
+    assert "next: parallel-runner why b1.2" in why("b1.after")
+    assert "waits until every other job has ended (3 not ended)" in why("b1.clean")
+    program("cancel", "b1.1")
+    program("cancel", "b1.2")
+    running.communicate(timeout=20)
+    assert "needs each succeeded: it is failed" in why("b1.after")
+    assert "next: parallel-runner why b1.1" in why("b1.after")
+
+
 def test_nothing_that_is_shown_moves_the_cursor(program: Program) -> None:
     program("run", "-q", stdin=b"echo \x1b[2J\x1b]0;x\x07 \xc2\x9b >&2; exit 1\n")
     program("run", "-q", "echo {}", ":::", "\x1b[31mred")

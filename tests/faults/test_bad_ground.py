@@ -46,6 +46,20 @@ def test_full_disk_ends_clearly_and_loses_nothing(program: Program, small_disk: 
     assert len(jobs) == len(set(jobs)) == 20_000
 
 
+@pytest.mark.root
+def test_history_can_be_removed_from_a_full_disk(program: Program, small_disk: Path) -> None:
+    for _ in range(2):
+        done = program("run", "--home", str(small_disk), "head -c 3000 /dev/zero # {}", ":::", *map(str, range(12)))
+        assert done.returncode == 0, done.stderr
+    with (small_disk / "filler").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(small_disk).free)
+    assert program("run", "--home", str(small_disk), "true", ":::", "1").returncode == 107
+    done = program("prune", "--days", "0", "--home", str(small_disk))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"removed 2 batches")
+    assert program("run", "--home", str(small_disk), "true", ":::", "1").returncode == 0
+
+
 def test_damaged_journal(program: Program) -> None:
     (program.home / "state").mkdir(parents=True)
     (program.home / "state" / "journal.db").write_bytes(b"this is no database, whatever its name says" * 100)

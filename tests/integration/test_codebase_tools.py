@@ -241,6 +241,40 @@ def test_reading_tells_encoding_and_where_to_go_on(program: Program, tree: bytes
     assert len(span["text"]) < 2100
 
 
+LINES = "a\fb needle\n\v needle\nc\u2028needle\nd\x85needle\r\ne\x1cneedle\rf\nneedle"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("engine", ["rg", "python"])
+def test_lines_have_the_numbers_that_grep_gives_them(program: Program, engine: str, encoding: str) -> None:
+    (program.work / "odd.txt").write_bytes(LINES.encode(encoding))
+    matches, _ = ask(program, "grep", engine, pattern="needle", path=str(program.work), glob="odd.txt")
+    assert [record["line"] for record in matches] == [1, 2, 3, 4, 5, 6]
+    for number, text in enumerate(LINES.split("\n"), 1):
+        path = str(program.work / "odd.txt")
+        (span,), summary = ask(program, "read", "python", path=path, offset=number, limit=1)
+        assert span["text"].removesuffix("\n") == text
+        assert summary["lines"] == 6
+
+
+@pytest.mark.parametrize("coding", ["undefined", "idna", "punycode", "no-such", "rot13"])
+def test_a_coding_line_that_says_nonsense_is_not_followed(program: Program, coding: str) -> None:
+    (program.work / "odd.py").write_bytes(b"# coding: %s\ncaf\xe9\n" % coding.encode())
+    (span,), summary = ask(program, "read", "python", path=str(program.work / "odd.py"))
+    assert (span["text"], span["encoding"], span["encoding_guessed"]) == (
+        f"# coding: {coding}\ncaf\xe9\n",
+        "latin-1",
+        True,
+    )
+    assert summary["notes"] == [f"its coding line says {coding}, which it is not; read as latin-1"]
+
+
+def test_text_that_no_record_can_carry_is_replaced(program: Program) -> None:
+    (program.work / "odd.py").write_bytes(b"# coding: unicode_escape\n\\ud800 \\xe9\n")
+    (span,), _ = ask(program, "read", "python", path=str(program.work / "odd.py"))
+    assert span["text"] == "# coding: unicode_escape\n? \xe9\n"
+
+
 @pytest.mark.parametrize("name", ["fifo", "a", "binary.bin", "plane.py", "dangling"])
 def test_what_cannot_be_read_is_told_at_once(program: Program, tree: bytes, name: str) -> None:
     batch = program.work / "batch.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from parallel_runner.model.events import (
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor, Lease
-from parallel_runner.model.terms import Terms
+from parallel_runner.model.terms import Limits, Terms
 from parallel_runner.pools.process import Hold
 from parallel_runner.reactor import Reactor
 from parallel_runner.tools.bash import BashPayload
@@ -78,24 +79,36 @@ class Rig:
 class OneBatch:
     """Terms for a test."""
 
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+
     def terms(self, batch: int, index: int) -> Terms:
         """The same for all."""
-        return Terms(cwd=b"/")
+        return self._terms
 
 
 @pytest.fixture(params=["memory", "local"])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     """Both executors, one after the other."""
-    seen: list[Event] = []
     if request.param == "memory":
+        seen: list[Event] = []
         memory = MemoryExecutor(_as_command_says)
         yield Rig(memory, memory.advance, memory.lose, seen)
         return
+    with local_rig(tmp_path, Terms(cwd=b"/")) as local:
+        yield local
+
+
+@contextmanager
+def local_rig(tmp_path: Path, terms: Terms) -> Iterator[Rig]:
+    """An executor with true workers."""
+    seen: list[Event] = []
     layout = StateLayout(str(tmp_path))
     layout.create()
     reactor = Reactor()
     hold = Hold([reactor.keepalive])
-    local = LocalExecutor(reactor, Place(layout, "owner", str(tmp_path / "log")), OneBatch(), hold, SystemClock())
+    place = Place(layout, "owner", str(tmp_path / "log"))
+    local = LocalExecutor(reactor, place, OneBatch(terms), hold, SystemClock())
     yield Rig(
         local,
         lambda: reactor.run_once(0.02),
@@ -215,3 +228,23 @@ def test_resize_while_busy_ends_no_job(rig: Rig) -> None:
     rig.until(lambda: len(rig.executor.offers()) == 2)
     (pool,) = rig.executor.snapshot().pools
     assert (pool.size, pool.live) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        Terms(cwd=b"/a\0b"),
+        Terms(cwd=b"/", limits=Limits(open_files=50, file_size=2**63)),
+        Terms(cwd=b"/", limits=Limits(open_files=50, cpu_time=float("inf"))),
+    ],
+)
+def test_terms_that_the_system_cannot_hold_cost_no_worker(tmp_path: Path, terms: Terms) -> None:
+    with local_rig(tmp_path, terms) as rig:
+        (worker,) = ready(rig, 1)
+        rig.executor.submit(worker, leases(1, 2))
+        rig.until(lambda: len(rig.of(Finished)) == 2)
+        for event in rig.of(Finished):
+            assert isinstance(event, Finished)
+            assert (event.outcome.state, event.outcome.failure) == (State.FAILED, FailureClass.SPAWN)
+            assert event.outcome.detail
+        assert not rig.of(WorkerLost)

@@ -12,7 +12,7 @@ import pytest
 from parallel_runner.journal import owners
 from parallel_runner.journal.locks import LivenessLock, is_held
 from parallel_runner.journal.store import Journal
-from tests.support.journals import hold_lock, open_journal, write_spool
+from tests.support.journals import hold_lock, leases, open_journal, write_spool
 
 
 @pytest.fixture
@@ -37,6 +37,18 @@ def test_leaving_takes_row_and_lock_away(journal: Journal) -> None:
     assert journal.read("all_owners") == []
     assert os.listdir(f"{journal.layout.root}/owners") == []
     assert not owners.is_alive(journal.layout, me.token)
+
+
+def test_leaving_keeps_only_leases_that_a_spool_stands_beside(journal: Journal) -> None:
+    me, other = owners.register(journal, "run"), owners.register(journal, "run")
+    write_spool(journal.layout, f"{me.token}-2", ())
+    for worker in (f"{me.token}-1", f"{me.token}-2", f"{other.token}-1"):
+        journal.set_lease(worker, owners.owner_of(worker), [257])
+    journal.flush()
+    journal.set_lease(f"{me.token}-3", me.token, [513])  # Not flushed.
+    owners.unregister(journal, me)
+    assert set(leases(journal)) == {f"{me.token}-2", f"{other.token}-1"}
+    owners.unregister(journal, other)
 
 
 def test_slots_of_all_together_stay_within_the_budget(journal: Journal) -> None:

@@ -16,6 +16,7 @@ from parallel_runner.journal.prune import prune
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import State
 from parallel_runner.model.outcome import Extent, Outcome, Output
+from parallel_runner.model.terms import Terms
 from tests.support.journals import (
     attempt,
     chain,
@@ -140,6 +141,35 @@ def test_lock_files_of_the_dead_go_when_they_are_old(journal: Journal) -> None:
     assert os.listdir(f"{layout.root}/owners") == [f"{me.token}.lock"]
     alive.close()
     owners.unregister(journal, me)
+
+
+def environment(journal: Journal, owner: str) -> tuple[Path, Path]:
+    """An environment and a stream, as a runner of that name leaves them."""
+    paths = Path(journal.layout.environments, f"{owner}.env"), Path(journal.layout.inputs, f"{owner}.stream")
+    for path in paths:
+        path.write_bytes(b"SECRET=1\0")
+    return paths
+
+
+def test_environments_go_with_the_last_batch_that_has_them(journal: Journal) -> None:
+    me = owners.register(journal, "run")
+    old, kept = (Terms(environment=f"{name}.env") for name in ("0ld", "kept"))
+    batch = make_batch(journal, chain(1), terms=(Terms(), old))
+    journal.end_batch(batch, "interrupted")
+    make_batch(journal, chain(1), terms=(kept,))
+    journal.flush()
+    gone, there, mine, nobodys = (environment(journal, name) for name in ("0ld", "kept", me.token, "nobody"))
+    assert prune(journal, 30, NOW).environments == 2
+    assert not any(path.exists() for path in nobodys), "a runner died before it had made its batch"
+    assert all(path.exists() for path in gone)
+    pruned = prune(journal, 30, LATER)
+    assert (pruned.batches, pruned.environments) == (1, 2)
+    assert pruned.freed >= 2 * len(b"SECRET=1\0")
+    assert not any(path.exists() for path in gone)
+    assert all(path.exists() for path in (*there, *mine))
+    owners.unregister(journal, me)
+    assert prune(journal, 30, LATER).environments == 2
+    assert not any(path.exists() for path in mine)
 
 
 def test_writers_are_not_kept_waiting(journal: Journal) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -64,6 +65,18 @@ def test_a_program_that_is_not_there_is_left_to_bash_to_tell() -> None:
     assert isinstance(launch, Spawn)
     assert launch.executable == b"/bin/bash"
     assert launch.argv[-2:] == (b"nosuch", b"$x")
+
+
+@pytest.mark.parametrize("payload", [BashPayload(command=b"uname x"), BashPayload(argv=(b"uname", b"x"))])
+def test_without_a_path_bash_finds_the_program(
+    payload: BashPayload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "uname").touch(0o755)
+    launch = BashTool().prepare(payload, JobContext(bytes(tmp_path), {}, 1, 257))
+    assert isinstance(launch, Spawn)
+    assert launch.executable == b"/bin/bash"
+    assert launch.argv[-2:] == (b"uname", b"x")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from parallel_runner.model.fan_out import FAN_OUT
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Usage
-from parallel_runner.model.retry import Decision, decide
+from parallel_runner.model.retry import Decision, Past, decide
 from parallel_runner.model.terms import RetryPolicy, Terms
 from parallel_runner.scheduler.course import Course, Move, without_rest
 from parallel_runner.scheduler.locking import next_for_locks
@@ -233,7 +233,7 @@ def test_interrupted_batches_end_with_their_last_jobs() -> None:
 
 def test_jitter_spreads_waits_and_is_the_same_each_time() -> None:
     terms = Terms(retry=RetryPolicy(max=5, backoff=10.0, jitter=0.2))
-    waits = [decide(failed(place), terms, 1, 0, read_only=False).delay for place in range(1, 200)]
+    waits = [decide(failed(place), terms, 1, Past(), read_only=False).delay for place in range(1, 200)]
     assert all(8.0 <= wait <= 12.0 for wait in waits)
     assert len(set(waits)) > 190
-    assert waits[0] == decide(failed(1), terms, 1, 0, read_only=False).delay
+    assert waits[0] == decide(failed(1), terms, 1, Past(), read_only=False).delay

@@ -7,7 +7,7 @@ import pytest
 from parallel_runner.ids import MAX_ATTEMPTS
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
-from parallel_runner.model.retry import decide
+from parallel_runner.model.retry import Past, decide
 from parallel_runner.model.terms import RetryPolicy, Terms
 
 FAILED = Outcome(1, State.FAILED, FailureClass.EXIT, exit_code=1)
@@ -60,16 +60,16 @@ ON_75 = Terms(retry=RetryPolicy(max=2, on=("exit:75", "timeout")))
     ],
 )
 def test_what_follows(outcome: Outcome, terms: Terms, number: int, losses: int, state: State, final: bool) -> None:
-    decision = decide(outcome, terms, number, losses, read_only=False)
+    decision = decide(outcome, terms, number, Past().lost(losses), read_only=False)
     assert (decision.outcome.state, decision.final) == (state, final)
 
 
 @pytest.mark.parametrize(("terms", "final"), [(Terms(), False), (Terms(idempotent=False), True)])
 def test_a_read_only_tool_runs_again_unless_its_job_says_otherwise(terms: Terms, final: bool) -> None:
-    assert decide(UNKNOWN, terms, 1, 1, read_only=True).final is final
+    assert decide(UNKNOWN, terms, 1, Past().lost(), read_only=True).final is final
 
 
 def test_the_delay_doubles_up_to_its_bound() -> None:
     terms = Terms(retry=RetryPolicy(max=10, backoff=2.0, max_backoff=10.0))
-    delays = [decide(FAILED, terms, number, 0, read_only=False).delay for number in (1, 2, 3, 4, 5)]
+    delays = [decide(FAILED, terms, number, Past(), read_only=False).delay for number in (1, 2, 3, 4, 5)]
     assert delays == [2.0, 4.0, 8.0, 10.0, 10.0]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_runner.errors import ConfigError
+from parallel_runner.errors import ConfigError, UsageError
 from parallel_runner.settings.catalogue import FILES, IN_FORCE, Settings, entries, value_of
 from parallel_runner.settings.load import load, load_cached
 from parallel_runner.settings.render import render_file
-from parallel_runner.settings.units import duration_of, share_of, size_of
+from parallel_runner.settings.units import MAX_SECONDS, duration_of, parse_size, share_of, size_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -151,6 +151,26 @@ def test_what_is_neither(value: object) -> None:
     assert duration_of(value) is None
     assert size_of(value) is None
     assert share_of(value) is None
+
+
+@pytest.mark.parametrize("value", [2**63, "9000000T", "9" * 400, "9" * 20, "9" * 400 + "K"])
+def test_sizes_that_nothing_can_hold_are_none(value: object) -> None:
+    assert size_of(value) is None
+    assert size_of(2**63 - 1) == size_of(str(2**63 - 1)) == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "value", [10**10, float("inf"), float("nan"), 10**400, "9" * 400, "9999999d", "1" + "0" * 400 + "h"]
+)
+def test_durations_beyond_all_measure_are_none(value: object) -> None:
+    assert duration_of(value) is None
+    assert duration_of("109500d") == MAX_SECONDS
+
+
+@pytest.mark.parametrize("text", ["99999999999T", "9" * 5000, "\u00b2", "-1"])
+def test_a_size_on_the_command_line_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(UsageError, match="--memory"):
+        parse_size(text, "--memory")
 
 
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.booleans(), st.none()))

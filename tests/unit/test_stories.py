@@ -15,8 +15,9 @@ from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Usage
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.reports.exit_words import exit_words
-from parallel_runner.reports.story import Known, NeedRecord, place_of
+from parallel_runner.reports.story import Known, place_of
 from parallel_runner.reports.telling import size_text
+from parallel_runner.reports.waiting import HeldLock, Member, need_of
 from parallel_runner.reports.workers import LiveWorker
 
 JOB = (1 << 32) | 3
@@ -29,7 +30,7 @@ def row(outcome: Outcome, *, final: bool = True) -> AttemptRow:
 
 
 def known(**changes: object) -> Known:
-    base = Known(JOB, TERMS, (), True, (), None, True, "open", NOW)
+    base = Known(JOB, TERMS, (), True, (), (), False, None, True, "open", NOW)
     return base._replace(**changes)  # type: ignore[arg-type]
 
 
@@ -63,12 +64,48 @@ def test_nobody_runs_the_batch(state: str, told: str) -> None:
     assert place == ("stopped", f"nobody runs its batch now: it is {told}", None, 0.0)
 
 
-def test_what_is_waited_for_is_named() -> None:
-    needs = [
-        NeedRecord(job="b1.1", id="build", when="succeeded", state=None, met=False),
-        NeedRecord(job="b1.2", id=None, when="finished", state=State.FAILED, met=True),
-    ]
-    assert place_of(known(needs=needs)).reason == "waits until b1.1 (build) succeeded"
+def member(seq: int, state: State | None = None) -> Member:
+    return Member((1 << 32) | seq, None, state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "when", "members", "reason"),
+    [
+        ("job", "succeeded", [member(1)], "waits until b1.1 (x) succeeded"),
+        ("foreach", "succeeded", [member(1), member(2)], "waits until all jobs of x have succeeded (2 not ended)"),
+        (
+            "foreach",
+            "finished",
+            [member(1, State.FAILED), member(2)],
+            "waits until all jobs of x have ended (1 not ended)",
+        ),
+        ("phase", "finished", [member(1)], "waits until x has ended (1 not ended)"),
+        ("main", "finished", [member(1)], "waits until every other job has ended (1 not ended)"),
+    ],
+)
+def test_what_is_waited_for_is_named(kind: str, when: str, members: list[Member], reason: str) -> None:
+    met = need_of("job", None, "finished", [member(9, State.FAILED)])
+    place = place_of(known(needs=[need_of(kind, "x", when, members), met]))
+    assert (place.where, place.reason) == ("waits_for_jobs", reason)
+
+
+def test_who_is_to_blame() -> None:
+    mixed = [member(1, State.SUCCEEDED), member(2, State.FAILED), member(3)]
+    assert need_of("foreach", "x", "succeeded", mixed).because_of == ("b1.3",)
+    ended = need_of("foreach", "x", "succeeded", mixed[:2])
+    assert (ended.state, ended.met, ended.because_of) == (State.FAILED, False, ("b1.2",))
+    assert need_of("foreach", "x", "failed", mixed[:2]).met
+    assert need_of("job", "x", "failed", mixed[:1]).because_of == ("b1.1",)
+    assert need_of("foreach", "x", "succeeded", []).met, "of no jobs none has failed"
+
+
+def test_a_lock_that_another_has() -> None:
+    place = place_of(known(locks=[HeldLock("db", (1 << 32) | 7)]))
+    assert place == ("waits_for_lock", "waits for lock db, which b1.7 has", None, 0.0)
+
+
+def test_a_batch_that_starts_nothing_new_after_a_failure() -> None:
+    assert "(on_failure: pause)" in place_of(known(pauses=True)).reason
 
 
 def test_when_a_retry_is_due() -> None:

@@ -24,6 +24,9 @@ INSERT OR REPLACE INTO leases (worker, owner, attempts) VALUES (?, ?, ?);
 -- name: drop_lease: a worker holds nothing any more
 DELETE FROM leases WHERE worker = ?;
 
+-- name: drop_leases: nothing is held by an owner's workers but by those of a list
+DELETE FROM leases WHERE owner = ? AND worker NOT IN (SELECT value FROM json_each(?));
+
 -- name: add_outcome: the end of an attempt; the first word about it stands
 INSERT INTO outcomes (attempt, final, state, failure, exit_code, signal, started_at, wall, user, system, max_rss,
                       out, err, streams, worker, containment, detail, partial)
@@ -61,7 +64,14 @@ SELECT * FROM batches WHERE cwd = ? AND identity = ? AND results <> '' ORDER BY 
 -- name: pending_jobs: jobs without a final outcome after they were last queued, with the number of attempts made
 SELECT j.id, j.terms, j.payload,
        (SELECT max(o.attempt) & 255 FROM outcomes o WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255),
-       j.name
+       j.name,
+       (SELECT count(*) FROM outcomes o
+        WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255 AND o.failure IN ('worker_lost', 'unknown')
+          AND o.attempt > coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1)),
+       (SELECT count(*) FROM outcomes o
+        WHERE o.attempt BETWEEN j.id << 8 AND j.id << 8 | 255
+          AND (o.failure IN ('worker_lost', 'unknown') OR o.state = 'interrupted'
+               OR o.attempt <= coalesce((SELECT r.after_attempt FROM requeues r WHERE r.job = j.id), -1)))
 FROM jobs j
 WHERE j.id > ? AND j.id < ?
   AND NOT EXISTS (SELECT 1 FROM outcomes o
@@ -172,9 +182,12 @@ WHERE id > :after AND id < min(:end, :after + 100000)
   AND name IS NOT NULL AND substr(name, 1, length(:beginning)) = :beginning
 ORDER BY id LIMIT :most;
 
--- name: losses: how often a job's end is not known, or was its worker's, before an attempt
-SELECT count(*) FROM outcomes
-WHERE attempt >= ? AND attempt < ? AND failure IN ('worker_lost', 'unknown');
+-- name: past: workers that a job lost since it was last queued, and attempts that do not count, before an attempt
+SELECT coalesce(sum(failure IN ('worker_lost', 'unknown')
+                    AND attempt > coalesce((SELECT after_attempt FROM requeues WHERE job = attempt >> 8), -1)), 0),
+       coalesce(sum(failure IN ('worker_lost', 'unknown') OR state = 'interrupted'
+                    OR attempt <= coalesce((SELECT after_attempt FROM requeues WHERE job = attempt >> 8), -1)), 0)
+FROM outcomes WHERE attempt >= ? AND attempt < ?;
 
 -- name: all_leases: who holds what
 SELECT worker, owner, attempts FROM leases;
@@ -226,6 +239,9 @@ DELETE FROM locks WHERE name = ?;
 -- name: terms_of_batch: the terms of a batch's jobs
 SELECT terms FROM batches WHERE id = ?;
 
+-- name: all_terms: the terms of all batches
+SELECT terms FROM batches;
+
 -- name: terms_of_job: which of its batch's terms a job has
 SELECT terms FROM jobs WHERE id = ?;
 
@@ -269,6 +285,9 @@ PRAGMA freelist_count;
 
 -- name: return_pages: give some of them back to the file system
 PRAGMA incremental_vacuum(512);
+
+-- name: return_few_pages: where moving many would take room that is not there
+PRAGMA incremental_vacuum(8);
 
 -- name: checkpoint: move what is in the write-ahead log, as far as nobody reads it
 PRAGMA wal_checkpoint(PASSIVE);
