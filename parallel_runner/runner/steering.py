@@ -235,6 +235,7 @@ class Steering:
         if not jobs:
             return False
         self.cut = True
+        self.course.cut_short()
         ids = [job_id(self._batch, place) for place in range(finale[0], finale[1] + 1)]
         needs = self._journal.needs(self._batch)
         rows, states = without_rest(needs, self._journal.final_states(self._batch), ids)

@@ -107,6 +107,11 @@ class Course:
         if overdue:
             self.deadline_at = None
 
+    def cut_short(self) -> None:
+        """The batch was interrupted: only the last jobs are left, which no deadline of the batch bounds."""
+        self.end("the batch was interrupted")
+        self.deadline_at = None
+
     # -- time
 
     def look(self, now: float, *, busy: bool) -> Move | None:
