@@ -123,7 +123,8 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
     """
     if not os.path.exists(StateLayout(home.state).journal):
         return run_new(home, new, view)
-    journal = Journal(StateLayout(home.state), read_only=True)
+    # For writing, so that one of an older version, or one that was just being made, is brought up to date.
+    journal = patiently(lambda: Journal(StateLayout(home.state)))
     try:
         row = find_batch_of(journal, new.header, wanted)
     finally:
