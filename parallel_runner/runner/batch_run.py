@@ -443,9 +443,20 @@ class BatchRun:
         due = self._audience.progress.due_at()
         if due is None or self._clock.monotonic() < due:
             return
-        ledger, feed = self._ledger, self._intake.feed
-        running, known = len(self._schedule.held), feed.known(ledger.done)
-        self._audience.progress.show(Counts(ledger.done, ledger.failures.count, running, known, feed.all_known))
+        ledger, feed, total = self._ledger, self._intake.feed, self._conduct.total
+        known = feed.known(ledger.done)
+        self._audience.progress.show(
+            Counts(
+                ledger.done,
+                ledger.failures.count,
+                len(self._schedule.held),
+                max(known, total or 0),
+                feed.all_known or total is not None,
+                ledger.walls.relative,
+                self._executor.snapshot().pools,
+                {name: len(queue.ready) for name, queue in self._schedule.pools.items()},
+            )
+        )
 
     def _look_at_readers(self) -> None:
         for sink in self._audience.sinks:

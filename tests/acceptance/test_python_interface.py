@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import parallel_runner
 from parallel_runner.api.running import RunError
 from parallel_runner.errors import DataError
 from parallel_runner.model.lifecycle import State
-from tests.support.cli import marked
+from tests.support.cli import CHECKOUT, marked
 from tests.support.waiting import wait_for
 
 
@@ -114,3 +115,21 @@ def test_a_lost_run_is_told(home: Path) -> None:
     with batch.run(slots=1) as run, pytest.raises(RunError, match="was lost"):
         list(run)
     assert os.path.exists(home / "state" / "journal.db")
+
+
+def test_the_examples_of_the_page_run(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PARALLEL_RUNNER_HOME", str(home))
+    page = (CHECKOUT / "docs" / "python.md").read_text()
+    first, second = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    exec(compile(first, "first", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "1"
+    assert {line.split()[0]: line.split()[1] for line in lines[:-1]} == {
+        "build": "succeeded",
+        "job-2": "succeeded",
+        "broken": "failed",
+    }
+    exec(compile(second, "second", "exec"), {})
+    assert capsys.readouterr().out == "[0, 7, 14, 21, 28, 1024]\n"
