@@ -15,7 +15,7 @@ import pytest
 
 from parallel_runner import errors
 from parallel_runner.cli.main import VERBS, cli
-from tests.support.cli import CHECKOUT, Program
+from tests.support.cli import CHECKOUT
 
 PAGES = [
     CHECKOUT / "README.md",
@@ -138,22 +138,3 @@ def test_exit_codes_are_documented() -> None:
     for name, code in vars(errors).items():
         if name.startswith("EXIT_") and name not in ("EXIT_SIGNAL_BASE", "EXIT_UNREACHABLE"):
             assert re.search(rf"\b{code}\b", text), name
-
-
-def test_batch_file_of_the_readme_is_one(program: Program) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
-    (program.work / "nightly.yaml").write_text(text.replace("make -j2", "'true'").replace("make test", "'true'"))
-    (program.work / "src").mkdir()
-    (program.work / "summary.sh").write_text("#!/bin/sh\necho summary\n")
-    (program.work / "summary.sh").chmod(0o755)
-    done = program("run", "-k", "-f", "nightly.yaml")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(b"summary\n")
-
-
-def test_first_batch_of_the_readme(program: Program) -> None:
-    done = program("run", "-k", stdin=b"echo one; sleep 1\necho two\nexit 3\n")
-    assert done.stdout == b"one\ntwo\n"
-    assert done.returncode == 1
-    assert b"1 failed, 2 succeeded in" in done.stderr
-    assert b"exit 3 (exit): b1.3" in done.stderr
