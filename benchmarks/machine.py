@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 
 from benchmarks.records import Machine
-from parallel_runner import __version__
 from parallel_runner.errors import UsageError
+from parallel_runner.version import __version__
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RESULTS = os.path.join(ROOT, "benchmarks", "results")

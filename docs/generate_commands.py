@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import click
 
-from parallel_runner import __version__
 from parallel_runner.cli.main import VERBS, cli
+from parallel_runner.version import __version__
 
 HERE = Path(__file__).parent
 PROGRAM = "parallel-runner"

@@ -41,7 +41,7 @@ def latest_unfinished(home: str | None, name: str | None) -> int:
     Raises:
         UsageError: there is none, or several with different contents.
     """
-    with reading(home) as journal:
+    with reading(home, update=True) as journal:
         if name is not None:
             return find_batch(journal, name).id
         here = current_directory()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from parallel_runner import __version__
 from parallel_runner.errors import EXIT_INTERNAL, EXIT_STATE, EXIT_USAGE, ParallelRunnerError
+from parallel_runner.version import __version__
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
 

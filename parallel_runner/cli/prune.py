@@ -22,7 +22,11 @@ MOST_DAYS = 36_500
 )
 @home_option
 def command(days: int, home: str | None) -> None:
-    """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is being run."""
+    """Remove batches that ended more than DAYS days ago, with their outputs. Never one that is being run.
+
+    Environments and pieces of streams that killed runners left, and that no batch needs, go as well. On a full disk
+    the reserve that is kept for such a case is given up first.
+    """
     layout = StateLayout(the_home(home).state)
     disk.make_room(layout)
     journal = Journal(layout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,13 +15,20 @@ from parallel_runner.journal.store import Journal
 
 
 @contextmanager
-def reading(home: str | None) -> Iterator[Journal]:
+def reading(home: str | None, *, update: bool = False) -> Iterator[Journal]:
     """The journal of a home, read-only.
+
+    Args:
+        home: which.
+        update: bring a journal of an older version up to date before.
 
     Raises:
         StateError: there is none, or it cannot be read.
     """
-    journal = Journal(StateLayout(the_home(home).state), read_only=True)
+    layout = StateLayout(the_home(home).state)
+    if update and os.path.exists(layout.journal):
+        Journal(layout).close()
+    journal = Journal(layout, read_only=True)
     try:
         yield journal
     finally:

@@ -64,6 +64,8 @@ def command(
                 or (classes and (outcome.failure is None or outcome.failure.value not in classes))
             ):
                 continue
+            if attempt.terms >= len(row.header.terms):
+                row = journal.batch(row.id)  # A job has become others, on terms that were not there before.
             terms = row.header.terms[attempt.terms]
             if tag is not None and tag not in terms.tags:
                 continue

@@ -33,7 +33,7 @@ def command(
     home: str | None,
 ) -> int:
     """Run the failed jobs of BATCH (default: the latest) again, and what was skipped because of them."""
-    with reading(home) as journal:
+    with reading(home, update=True) as journal:
         ident = find_batch(journal, batch).id
     states = (*FAILED, State.UNKNOWN) if unknown else FAILED
     return go_on(ident, (jobs, as_json, quiet), home, states, [FailureClass(one) for one in classes])

@@ -105,6 +105,7 @@ def _conduct(options: RunOptions, home: Home) -> Conduct:
         gates=Gates(delay, adaptive, _load(options.load), _bytes("--memfree", options.memfree)),
         halt=parse_halt(options.halt) if options.halt else None,
         timeout_percent=_timeout(options.timeout)[1],
+        total=options.total_jobs,
         show_commands=options.verbose_command,
     )
 

@@ -31,7 +31,9 @@ def connect(path: str, *, durability: str = "process", read_only: bool = False) 
         if read_only:
             if not os.path.exists(path):
                 raise StateError(f"there is no journal at {path}; nothing has been run with this home yet")
-            connection = sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+            if not _is_made(path):
+                connect(path).close()
+            connection = _read_only(path)
         else:
             _make(path)
             connection = sqlite3.connect(path, isolation_level=None)
@@ -43,6 +45,24 @@ def connect(path: str, *, durability: str = "process", read_only: bool = False) 
             connection.close()
             raise
     return connection
+
+
+def _read_only(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True, isolation_level=None)
+
+
+def _is_made(path: str) -> bool:
+    """False when whoever made it was killed before it had tables: who only reads could not undo what was begun."""
+    connection = _read_only(path)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {OPEN_BUSY_MS}")
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "readonly" not in str(error):
+            raise
+        return False
+    finally:
+        connection.close()
 
 
 def _make(path: str) -> None:

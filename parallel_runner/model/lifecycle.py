@@ -89,8 +89,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     S.WAITING_CHILDREN: frozenset(
         {S.RUNNING, S.SUCCEEDED, S.FAILED, S.TIMED_OUT, S.CANCELLED, S.INTERRUPTED, S.UNKNOWN}
     ),
-    # `retry` and `resume` open an end again; success stays.
-    S.SUCCEEDED: frozenset(),
+    # `retry` and `resume` open an end again; a success only of jobs that come last, which do so in each run.
+    S.SUCCEEDED: frozenset({S.QUEUED}),
     S.FAILED: frozenset({S.QUEUED}),
     S.TIMED_OUT: frozenset({S.QUEUED}),
     S.CANCELLED: frozenset({S.QUEUED}),

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Collection, Mapping
 
 from parallel_runner.errors import EXIT_MAX_FAILED, EXIT_MORE_FAILED, EXIT_OK
-from parallel_runner.ids import batch_name
+from parallel_runner.ids import attempt_name, batch_name
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import NOT_KEPT, Outcome
 
@@ -86,6 +86,13 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:
         return str(number)
+
+
+def in_a_line(outcome: Outcome) -> str:
+    """An attempt's end, for who wants to hear of each."""
+    label = label_of(outcome) if outcome.failure is not None else outcome.state.value
+    detail = f" ({outcome.detail})" if outcome.detail else ""
+    return f"{attempt_name(outcome.attempt)}: {label} after {outcome.usage.wall:.3f} s{detail}"
 
 
 def next_commands(batch: int, tally: Mapping[State, int], pending: int, classes: Collection[str] = ()) -> list[str]:

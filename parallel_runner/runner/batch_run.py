@@ -93,7 +93,7 @@ class BatchRun:
             session.settings.coordination.synchronization,
         )
         self._needs_whole = bool(needs) or self._steering.whole
-        left = self._steering.seconds_left
+        left = self._steering.seconds_left if self._steering.has_deadlines else None
         self._leasing = Leasing(
             self._schedule, self._executor, self._recorder, slots, batch, self._clock, self._pacing, left
         )
@@ -148,7 +148,8 @@ class BatchRun:
             self._intake.take(wanted=self._wants_input())
             self._look_at_room()
             self._look_at_pace()
-            self._steering.step(self, draining=self._draining, busy=self._busy())
+            if not self._incomplete():
+                self._steering.step(self, draining=self._draining, busy=self._busy())
             self._lease()
             self._commit()
             self._show_progress()
@@ -161,6 +162,10 @@ class BatchRun:
 
     def _wants_input(self) -> bool:
         return self._intake.wants(draining=self._draining, all_in_memory=self._needs_whole)
+
+    def _incomplete(self) -> bool:
+        """Whether jobs are still to be read that an end would free or doom."""
+        return self._needs_whole and not self._intake.whole
 
     # -- when
 
@@ -340,7 +345,8 @@ class BatchRun:
         terms = self._terms[job.terms]
         past = Past(job.losses, job.uncounted).lost(self._schedule.losses.get(job.id, 0))
         decision = decide(outcome, terms, number_of(outcome.attempt), past, read_only=self._read_only[terms.tool])
-        decision = self._steering.judge(decision, job)
+        if not decision.final or terms.locks:
+            decision = self._steering.judge(decision, job)
         self._pacing.gate.ended(succeeded=outcome.succeeded)
         if self._pacing.median is not None:
             self._pacing.median.ended(outcome)
@@ -397,8 +403,8 @@ class BatchRun:
     def _lease(self) -> None:
         if self._draining or self._room.shortage or self._printer.backlog > HIGH_WATER:
             return
-        if self._needs_whole and not self._intake.whole:
-            return  # An end would free, or doom, jobs that are not there yet.
+        if self._incomplete():
+            return
         self._leasing.lease()
         self._leasing.take_back()
         if scarcity := self._leasing.scarcity():
@@ -437,13 +443,24 @@ class BatchRun:
         due = self._audience.progress.due_at()
         if due is None or self._clock.monotonic() < due:
             return
-        ledger, feed = self._ledger, self._intake.feed
-        running, known = len(self._schedule.held), feed.known(ledger.done)
-        self._audience.progress.show(Counts(ledger.done, ledger.failures.count, running, known, feed.all_known))
+        ledger, feed, total = self._ledger, self._intake.feed, self._conduct.total
+        known = feed.known(ledger.done)
+        self._audience.progress.show(
+            Counts(
+                ledger.done,
+                ledger.failures.count,
+                len(self._schedule.held),
+                max(known, total or 0),
+                feed.all_known or total is not None,
+                ledger.walls.relative,
+                self._executor.snapshot().pools,
+                {name: len(queue.ready) for name, queue in self._schedule.pools.items()},
+            )
+        )
 
     def _look_at_readers(self) -> None:
         for sink in self._audience.sinks:
-            if sink.broken and not self._draining:
+            if sink.broken and not self._draining and not self._steering.cut:
                 if sink.trouble:
                     self._trouble = f"the output cannot be written: {sink.trouble}"
                 self._interrupt(None)

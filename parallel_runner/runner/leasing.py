@@ -29,9 +29,9 @@ class Leasing:
         batch: int,
         clock: Clock,
         pacing: Pacing,
-        seconds_left: Callable[[Job], float | None] = lambda _: None,
+        seconds_left: Callable[[Job], float | None] | None = None,
     ) -> None:
-        """`seconds_left` says how long an attempt of a job may take by deadlines; None: as long as it likes."""
+        """`seconds_left` says how long an attempt of a job may take by deadlines; None: there are none."""
         self._schedule = schedule
         self._executor = executor
         self._recorder = recorder
@@ -103,10 +103,11 @@ class Leasing:
 
     def _stage(self, pool: str, worker: str, count: int) -> None:
         taken = self._schedule.take(pool, count)
+        left = self._seconds_left
         self._recorder.stage(
             worker,
             [
-                Lease(attempt, self._batch, job.terms, job.payload, self._seconds_left(job))
+                Lease(attempt, self._batch, job.terms, job.payload, left(job) if left else None)
                 for attempt, job in taken
             ],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from parallel_runner.model.outcome import Outcome, shell_status
@@ -17,6 +18,29 @@ class Stop(NamedTuple):
     why: str
 
 
+class Spread:
+    """Mean and standard deviation of numbers as they come (Welford 1962)."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean = 0.0
+        self._squares = 0.0
+
+    def note(self, value: float) -> None:
+        """One more."""
+        self._count += 1
+        off = value - self._mean
+        self._mean += off / self._count
+        self._squares += off * (value - self._mean)
+
+    @property
+    def relative(self) -> float:
+        """The standard deviation by the mean; 0 when nothing is known."""
+        if self._count < 2 or self._mean <= 0:
+            return 0.0
+        return math.sqrt(self._squares / (self._count - 1)) / self._mean
+
+
 class Ledger:
     """Counts the ends of a run's jobs."""
 
@@ -25,12 +49,15 @@ class Ledger:
         self.failures = Failures()
         self.done = 0
         """Jobs that have ended for good."""
+        self.walls = Spread()
+        """How long jobs took."""
         self.halted: int | None = None
         """The exit code, once the limit of `--halt` is reached."""
 
     def note(self, outcome: Outcome, known: int) -> Stop | None:
         """A job has ended for good; `known`: jobs there are. Returns whether that is enough."""
         self.done += 1
+        self.walls.note(outcome.usage.wall)
         self.failures.note(outcome)
         if self._halt is None or self.halted is not None:
             return None

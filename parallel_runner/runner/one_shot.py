@@ -23,6 +23,7 @@ from parallel_runner.model.job import JobSpec
 from parallel_runner.model.lifecycle import ENDS, State
 from parallel_runner.model.terms import Limits, RetryPolicy, Terms
 from parallel_runner.pools.plans import write_environment
+from parallel_runner.reports.summary import in_a_line
 from parallel_runner.runner.audience import Audience
 from parallel_runner.runner.batch_run import BatchRun
 from parallel_runner.runner.blocks import BlockStore
@@ -123,7 +124,8 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
     """
     if not os.path.exists(StateLayout(home.state).journal):
         return run_new(home, new, view)
-    journal = Journal(StateLayout(home.state), read_only=True)
+    # For writing, so that one of an older version, or one that was just being made, is brought up to date.
+    journal = patiently(lambda: Journal(StateLayout(home.state)))
     try:
         row = find_batch_of(journal, new.header, wanted)
     finally:
@@ -300,12 +302,18 @@ def _run(
         sinks[1].write(f"parallel-runner: {line}\n".encode("utf-8", "backslashreplace"))
         sinks[1].flush()
 
-    progress = choose(batch_name(batch), view.quiet, say, session.clock, view.meter)
+    progress = choose(batch_name(batch), view.quiet, say, session.clock, view.meter, pools=view.verbose > 0)
     if os.isatty(1):
         sinks[0].before = progress.hide
     sinks[1].before = progress.hide
     command = (lambda job, slot: labels.command(job, slot) + b"\n") if view.conduct.show_commands else None
-    audience = Audience(printer, sinks, progress, records.attempt, say, command)
+
+    def attempt(told: Told) -> None:
+        records.attempt(told)
+        if view.verbose > 1:
+            say(in_a_line(told.outcome))
+
+    audience = Audience(printer, sinks, progress, attempt, say, command)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:

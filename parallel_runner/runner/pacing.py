@@ -31,6 +31,8 @@ class Conduct(NamedTuple):
     halt: Halt | None = None
     timeout_percent: float | None = None
     """A job may take this share of the median time of those that succeeded."""
+    total: int | None = None
+    """Jobs to expect, where the user said so."""
     show_commands: bool = False
     """Each command is printed on stderr when it starts."""
 

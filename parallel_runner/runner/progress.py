@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from parallel_runner.clock import Clock
+from parallel_runner.model.snapshot import PoolSnapshot
 
 BAR_AFTER = 0.5
 """Seconds before the bar is first drawn: what is over sooner needs none, and rich takes a while to load."""
 BAR_INTERVAL = 0.2
 LINE_INTERVAL = 30.0
 CHOSEN_INTERVAL = 1.0
+POOLS_INTERVAL = 5.0
 _CLEAR = b"\r\x1b[2K"
 
 
@@ -29,6 +32,11 @@ class Counts(NamedTuple):
     """Jobs of this run that are known so far, the ended ones included."""
     all_known: bool
     """No more will be read."""
+    spread: float = 0.0
+    """Standard deviation by mean of how long jobs took."""
+    pools: tuple[PoolSnapshot, ...] = ()
+    ready: Mapping[str, int] = {}
+    """Jobs that wait for each pool."""
 
 
 class Progress(Protocol):
@@ -61,11 +69,26 @@ class NoProgress:
         """Nothing."""
 
 
-def eta(counts: Counts, seconds: float) -> float | None:
-    """Seconds that are left at the rate so far; None when nothing can be said."""
+class Left(NamedTuple):
+    """Seconds that are left, from and to."""
+
+    least: float
+    most: float
+
+
+def eta(counts: Counts, seconds: float) -> Left | None:
+    """The time that is left at the rate so far; None when nothing can be said.
+
+    Both the mean of the jobs that ended and the sum of those that are left are uncertain, by their spread over the
+    square root of their number; the band is 1.64 standard deviations wide each way, which nine in ten fall into
+    where the rest is like what ended.
+    """
     if not counts.all_known or not counts.done or seconds <= 0:
         return None
-    return (counts.known - counts.done) * seconds / counts.done
+    jobs = counts.known - counts.done
+    expected = jobs * seconds / counts.done
+    off = 1.64 * counts.spread * math.sqrt(1 / counts.done + 1 / jobs) if jobs else 0.0
+    return Left(expected * max(0.0, 1 - off), expected * (1 + off))
 
 
 def line(counts: Counts, seconds: float) -> str:
@@ -76,8 +99,27 @@ def line(counts: Counts, seconds: float) -> str:
         parts.insert(1, f"{counts.failed} failed")
     left = eta(counts, seconds)
     if left is not None:
-        parts.append(f"about {_span(left)} left")
+        parts.append(f"{band(left)} left")
     return ", ".join(parts)
+
+
+def band(left: Left) -> str:
+    """`about 5 min`, or `3 to 8 min` where that is not the same."""
+    least, most = _span(left.least), _span(left.most)
+    if least == most:
+        return f"about {most}"
+    same_unit = least.split(" ")[1] == most.split(" ")[1]
+    return f"{least.split(' ')[0] if same_unit else least} to {most}"
+
+
+def pool_lines(counts: Counts) -> list[str]:
+    """A line for each pool: its instances, and what waits for it."""
+    return [
+        f"pool {pool.pool}: {pool.running} of {pool.size} instances run, {pool.idle} idle"
+        f"{f', {pool.starting} starting' if pool.starting else ''}"
+        f"{f', {pool.draining} ending' if pool.draining else ''}, {counts.ready.get(pool.pool, 0)} jobs ready"
+        for pool in counts.pools
+    ]
 
 
 def _span(seconds: float) -> str:
@@ -93,12 +135,19 @@ class Lines:
     """A line now and then."""
 
     def __init__(
-        self, name: str, say: Callable[[str], None], clock: Clock, interval: float = LINE_INTERVAL
+        self,
+        name: str,
+        say: Callable[[str], None],
+        clock: Clock,
+        interval: float = LINE_INTERVAL,
+        *,
+        pools: bool = False,
     ) -> None:
         self._name = name
         self._say = say
         self._clock = clock
         self._interval = interval
+        self._pools = pools
         self._began = clock.monotonic()
         self._next = self._began + interval
 
@@ -112,6 +161,8 @@ class Lines:
         if now >= self._next:
             self._next = now + self._interval
             self._say(f"{self._name}: {line(counts, now - self._began)}")
+            for told in pool_lines(counts) if self._pools else ():
+                self._say(told)
 
     def hide(self) -> None:
         """Lines stay."""
@@ -124,10 +175,13 @@ class Bar:
     (Ctrl-S) must not stop the jobs.
     """
 
-    def __init__(self, name: str, fd: int, clock: Clock) -> None:
+    def __init__(self, name: str, fd: int, clock: Clock, pools: Callable[[str], None] | None = None) -> None:
+        """Draw on `fd`; `pools` prints a line about each of them now and then."""
         self._name = name
         self._fd = fd
         self._clock = clock
+        self._pools = pools
+        self._pools_at = clock.monotonic() + POOLS_INTERVAL
         self._next = clock.monotonic() + BAR_AFTER
         self._shown = False
         self._drawer: Any = None
@@ -144,6 +198,10 @@ class Bar:
         if now < self._next:
             return
         self._next = now + BAR_INTERVAL
+        if self._pools is not None and now >= self._pools_at:
+            self._pools_at = now + POOLS_INTERVAL
+            for told in pool_lines(counts):
+                self._pools(told)
         if self._drawer is None:
             self._drawer = _Drawer(self._name, self._clock)
         self._shown = self._write(_CLEAR + self._drawer.draw(counts, _columns(self._fd))) or self._shown
@@ -173,13 +231,15 @@ class _Drawer:
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=None),
             progress.TextColumn("{task.fields[told]}"),
-            progress.TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.fields[left]}"),
             console=self._console,
             auto_refresh=False,
             expand=True,
             get_time=clock.monotonic,
         )
-        self._task = self._progress.add_task(name, total=None, told="")
+        self._task = self._progress.add_task(name, total=None, told="", left="")
+        self._began = clock.monotonic()
+        self._clock = clock
 
     def draw(self, counts: Counts, columns: int) -> bytes:
         """The line, without an end of line, not as wide as the terminal: no terminal wraps it."""
@@ -187,7 +247,9 @@ class _Drawer:
         if counts.failed:
             told += f" [red]{counts.failed} failed[/red]"
         total = counts.known if counts.all_known else None
-        self._progress.update(self._task, completed=counts.done, total=total, told=told)
+        left = eta(counts, self._clock.monotonic() - self._began + BAR_AFTER)
+        shown = band(left) if left is not None else ""
+        self._progress.update(self._task, completed=counts.done, total=total, told=told, left=shown)
         self._console.width = max(20, columns - 1)
         self._console.print(self._progress.get_renderable(), end="", no_wrap=True, soft_wrap=False)
         text = self._buffer.getvalue()
@@ -203,7 +265,9 @@ def _columns(fd: int) -> int:
         return 80
 
 
-def choose(name: str, quiet: bool, say: Callable[[str], None], clock: Clock, meter: str = "") -> Progress:
+def choose(
+    name: str, quiet: bool, say: Callable[[str], None], clock: Clock, meter: str = "", *, pools: bool = False
+) -> Progress:
     """A bar where stderr is a terminal that can move its cursor, lines where it is not, nothing when quiet.
 
     Args:
@@ -212,13 +276,12 @@ def choose(name: str, quiet: bool, say: Callable[[str], None], clock: Clock, met
         say: prints a line.
         clock: time.
         meter: `bar` or `lines` when the user chose one; the lines come each second then.
+        pools: the pools are told of as well.
     """
-    if meter == "bar":
-        return Bar(name, 2, clock)
     if meter == "lines":
-        return Lines(name, say, clock, CHOSEN_INTERVAL)
-    if quiet:
+        return Lines(name, say, clock, CHOSEN_INTERVAL, pools=pools)
+    if quiet and meter != "bar":
         return NoProgress()
-    if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb":
-        return Bar(name, 2, clock)
-    return Lines(name, say, clock)
+    if meter == "bar" or (os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb"):
+        return Bar(name, 2, clock, say if pools else None)
+    return Lines(name, say, clock, POOLS_INTERVAL if pools else LINE_INTERVAL, pools=pools)

@@ -12,6 +12,7 @@ from parallel_runner.clock import Clock
 from parallel_runner.ids import attempt_id, batch_name, job_id, job_name
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchRules
+from parallel_runner.model.fan_out import FAN_OUT
 from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
@@ -101,6 +102,13 @@ class Steering:
         """Whether the rules can only be followed with all jobs in memory."""
         rules = self._rules
         return bool(rules.groups) or rules.on_failure != "continue" or rules.deadline is not None
+
+    @property
+    def has_deadlines(self) -> bool:
+        """Whether some attempt may be bounded by a deadline."""
+        # What a job becomes many of may have deadlines that no other has.
+        own = any(one.deadline is not None or one.tool == FAN_OUT for one in self._terms)
+        return own or self._rules.deadline is not None
 
     def seconds_left(self, job: Job) -> float | None:
         """How long an attempt of a job may take, by deadlines."""
@@ -227,6 +235,7 @@ class Steering:
         if not jobs:
             return False
         self.cut = True
+        self.course.cut_short()
         ids = [job_id(self._batch, place) for place in range(finale[0], finale[1] + 1)]
         needs = self._journal.needs(self._batch)
         rows, states = without_rest(needs, self._journal.final_states(self._batch), ids)

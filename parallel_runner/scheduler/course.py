@@ -107,6 +107,11 @@ class Course:
         if overdue:
             self.deadline_at = None
 
+    def cut_short(self) -> None:
+        """The batch was interrupted: only the last jobs are left, which no deadline of the batch bounds."""
+        self.end("the batch was interrupted")
+        self.deadline_at = None
+
     # -- time
 
     def look(self, now: float, *, busy: bool) -> Move | None:
@@ -136,7 +141,7 @@ class Course:
 
     def reach(self, barrier: int, now: float) -> None:
         """All jobs of a phase have ended."""
-        useless = self.over or barrier == self.closed[-1]
+        useless = self.over or barrier in self.closed[-1:]
         self._due[barrier] = now if useless else now + self._delay
 
     def take_due(self, now: float) -> list[int]:

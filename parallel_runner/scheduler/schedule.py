@@ -36,6 +36,7 @@ class Schedule:
         self._delayed: list[tuple[float, int, Job]] = []
         # What a job becomes many of may have a priority that no other has.
         self._ranked = any(one.priority != NORMAL or one.tool == FAN_OUT for one in terms)
+        self._special = any(one.locks or one.tool == FAN_OUT for one in terms)
         self.pools: dict[str, PoolQueue] = {}
         self.held: dict[int, Job] = {}
         """Attempts that are leased or running."""
@@ -78,14 +79,20 @@ class Schedule:
             elif self._needs.waits(job.id):
                 self._waiting[job.id] = job
             else:
-                terms = self._terms[job.terms]
-                if terms.tool == FAN_OUT:
-                    self.fan_outs.append(job)
-                elif terms.locks:
-                    self.locked.append(job)
-                else:
+                if not (self._special and self._set_aside(job)):
                     self.admit(job)
         return hopeless
+
+    def _set_aside(self, job: Job) -> bool:
+        """Keep a job that no worker is given as it is. False: it is no such job."""
+        terms = self._terms[job.terms]
+        if terms.tool == FAN_OUT:
+            self.fan_outs.append(job)
+        elif terms.locks:
+            self.locked.append(job)
+        else:
+            return False
+        return True
 
     def admit(self, job: Job) -> None:
         """Put a job where workers are given it from."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import msgspec
 
-from parallel_runner import __version__
 from parallel_runner.errors import ConfigError, DataError, InputUnreadableError, Problem
 from parallel_runner.settings.catalogue import (
     ALIASES,
@@ -32,6 +31,7 @@ from parallel_runner.settings.catalogue import (
 )
 from parallel_runner.settings.documents import Document, parse_yaml, read_file
 from parallel_runner.settings.units import duration_of, share_of, size_of
+from parallel_runner.version import __version__
 
 PREFIX = "PARALLEL_RUNNER__"
 """Environment variables of settings: this and the key in capitals, two underscores for each dot."""

@@ -7,11 +7,11 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from parallel_runner.model.ports import Call, JobContext, Launch
+from parallel_runner.model.ports import INTERNAL, Call, JobContext, Launch
 from parallel_runner.tools.records import fail
 
 _CALL = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
@@ -24,7 +24,7 @@ class PythonPayload(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unkn
     """`module:function`."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    pickled: bytes = b""
+    pickled: Annotated[bytes, INTERNAL] = b""
     """A function shipped by dill. Only from Python itself: batch files cannot carry it."""
 
 

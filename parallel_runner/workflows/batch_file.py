@@ -46,8 +46,26 @@ def load_batch_file(
         DataError: with all that is wrong in it.
     """
     full = os.path.join(os.fsdecode(cwd), path)
+    here = os.path.dirname(os.path.abspath(full))
+    identity = b"file:" + os.fsencode(os.path.realpath(full))
     with _uncollected():
-        return _load(path, full, base, Lookup(tool_names(), get_tool))
+        return _load(path, read_file(full), (here, identity), base, Lookup(tool_names(), get_tool))
+
+
+def load_batch_text(name: str, text: str, *, here: str, base: Terms) -> BatchSpec:
+    """Check a batch that stands in no file.
+
+    Args:
+        name: what mistakes are told under; its ending says what the text is.
+        text: YAML, JSON or JSON lines.
+        here: the directory that relative directories are relative to.
+        base: terms that hold where nothing is said.
+
+    Raises:
+        DataError: with all that is wrong in it.
+    """
+    with _uncollected():
+        return _load(name, text, (here, b"text"), base, Lookup(registry.names(), registry.get))
 
 
 @contextmanager
@@ -62,9 +80,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _load(path: str, full: str, base: Terms, lookup: Lookup) -> BatchSpec:
-    top, entries, checker = _open(path, read_file(full))
-    here = os.path.dirname(os.path.abspath(full))
+def _load(path: str, text: str, place: tuple[str, bytes], base: Terms, lookup: Lookup) -> BatchSpec:
+    here, identity = place
+    top, entries, checker = _open(path, text)
     base = msgspec.structs.replace(base, cwd=os.fsencode(here))
     rules = BatchRules()
     phases: list[list[str]] = []
@@ -82,7 +100,6 @@ def _load(path: str, full: str, base: Terms, lookup: Lookup) -> BatchSpec:
     rules = msgspec.structs.replace(rules, groups=tuple(graph.groups), finale=finale)
     name = str(top.value.get("name") or "") if top is not None else ""
     terms, jobs = _jobs(graph)
-    identity = b"file:" + os.fsencode(os.path.realpath(full))
     header = BatchHeader(name=name, cwd=os.fsencode(here), identity=identity, terms=terms, rules=rules)
     return BatchSpec(header=header, jobs=jobs)
 

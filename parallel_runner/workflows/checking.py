@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from parallel_runner.errors import DataError, Problem
 from parallel_runner.settings.documents import Document, Path
@@ -25,10 +26,14 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"; there are: {', '.join(known)}" if known and len(known) <= 8 else ""
 
 
+@lru_cache(maxsize=1)
+def _sorted(known: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    return sorted(known), sorted(name[::-1] for name in known)
+
+
 def _neighbours(word: str, known: Sequence[str]) -> list[str]:
     """Of many names, those that begin or end most like a word: to compare it with all takes too long."""
-    backwards = sorted(name[::-1] for name in known)
-    forwards = sorted(known)
+    forwards, backwards = _sorted(tuple(known))
     before, behind = bisect_left(forwards, word), bisect_left(backwards, word[::-1])
     near = forwards[max(0, before - _FEW) : before + _FEW]
     return near + [name[::-1] for name in backwards[max(0, behind - _FEW) : behind + _FEW]]

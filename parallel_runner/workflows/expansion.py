@@ -46,6 +46,9 @@ def _now(
     tool = lookup.tool_of(at, entry.value)
     if not items or not tool:
         return "", []
+    if "item" not in items[0] and _speaks_of_item(entry.value):
+        names = ", ".join(f"{{{name}}}" for name in items[0])
+        at(("foreach",), f"there is no {{item}} here; there are: {names}")
     before, drafts = checker.count, []
     for item in items:
         name = name_of(entry.value.get("id"), item)
@@ -57,6 +60,13 @@ def _now(
         if checker.count > before:
             break  # What is wrong with one is wrong with all.
     return str(entry.value.get("id") or ""), drafts
+
+
+def _speaks_of_item(value: Any) -> bool:
+    if isinstance(value, str):
+        return has_placeholder(value, ("item",))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(map(_speaks_of_item, parts))
 
 
 def name_of(ident: Any, item: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from parallel_runner.workflows.checking import Checker, Complain, nearest
 from parallel_runner.workflows.cycles import find_cycle
 from parallel_runner.workflows.entries import Draft
 
-_SUGGESTIONS = 50
+_SUGGESTIONS = 20
 """Unknown ids for which the nearest one is looked for."""
 
 

@@ -42,7 +42,16 @@ def _positive(value: object) -> float | None:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value if isinstance(value, str) and _is_utf8(value) else None
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether a text, which may come from a file's name, can be kept as text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bytes(value: object) -> bytes | None:
@@ -53,16 +62,17 @@ def _bytes(value: object) -> bytes | None:
 
 def _regex(value: object) -> str | None:
     try:
-        return re.compile(value).pattern if isinstance(value, str) and value else None
+        return re.compile(value).pattern if isinstance(value, str) and value and _is_utf8(value) else None
     except re.error:
         return None
 
 
 def _words(value: object) -> tuple[str, ...] | None:
     words = value if isinstance(value, list) else [value]
-    if any(isinstance(one, (bool, dict, list)) or one is None or not _WORD.match(str(one)) for one in words):
+    if any(isinstance(one, (bool, dict, list)) or one is None for one in words):
         return None
-    return tuple(dict.fromkeys(map(str, words)))
+    texts = tuple(dict.fromkeys(map(str, words)))
+    return texts if all(_WORD.match(text) and _is_utf8(text) for text in texts) else None
 
 
 def whole(least: int, most: int) -> Kind:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from typing import Any
 
 from tests.support.cli import Program
@@ -205,6 +206,45 @@ jobs:
     assert len(program.results("b1")) == len(program.results("b2")) == 15
 
 
+def test_a_barrier_without_progress_is_opened(program: Program) -> None:
+    write(
+        program, 'jobs: [{bash: "touch up; while test ! -e go; do sleep 0.02; done", locks: db}]\n', "holder.yaml"
+    )
+    write(
+        program,
+        """\
+barrier: {timeout: 0.4, delay: 0}
+jobs:
+  - {id: a, bash: echo a >> log, locks: db}
+  - {id: b, bash: "echo b >> log; touch go"}
+phases: [[a], [b]]
+""",
+    )
+    holder = program.start("run", "-f", "holder.yaml")
+    wait_for(lambda: (program.work / "up").exists())
+    done = program("run", "-f", "b.yaml")
+    holder.communicate(timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert b"phase 1: no progress for a while; the next phase begins" in done.stderr
+    assert order(program) == ["b", "a"]
+
+
+def test_why_tells_of_the_group_that_is_waited_for(program: Program) -> None:
+    write(
+        program,
+        """\
+on_failure: pause
+jobs:
+  - {id: bad, bash: "false"}
+  - {id: unit, foreach: [0, 1, 2], bash: echo, needs: {after: bad, when: finished}}
+  - {id: after, bash: echo, needs: [unit]}
+""",
+    )
+    assert program("run", "-j1", "-f", "b.yaml").returncode == 1
+    told = program("why", "b1.after").stdout.decode()
+    assert "needs unit succeeded: it has not ended" in told
+
+
 def test_what_is_expected_decides(program: Program) -> None:
     write(
         program,
@@ -382,3 +422,41 @@ def test_results_by_tag(program: Program) -> None:
     done = program("results", "--tag", "x")
     (row,) = [json.loads(line) for line in done.stdout.splitlines()]
     assert (row["id"], row["tags"]) == ("a", ["x", "y"])
+
+
+def test_results_are_followed_through_a_fan_out(program: Program) -> None:
+    write(
+        program,
+        """\
+jobs:
+  - {id: say, bash: "touch up; while test ! -e go; do sleep 0.02; done; seq 2"}
+  - {id: each, foreach: {from: say.lines}, bash: 'echo "$X"', env: {X: "v{item}"}, tags: ["t{item}"]}
+""",
+    )
+    run = program.start("run", "-f", "b.yaml")
+    wait_for(lambda: (program.work / "up").exists())
+    follower = program.start("results", "--follow", stdout=subprocess.PIPE)
+    (program.work / "go").touch()
+    out, err = follower.communicate(timeout=20)
+    run.communicate(timeout=20)
+    assert follower.returncode == 0, err
+    rows = {row.get("id"): row for row in map(json.loads, out.splitlines())}
+    assert (rows["each.2"]["stdout"], rows["each.2"]["tags"]) == ("v2\n", ["t2"])
+
+
+def test_last_jobs_run_when_nobody_reads_the_output_any_more(program: Program) -> None:
+    write(
+        program,
+        """\
+jobs: [{id: talk, bash: "while echo talking; do sleep 0.02; done"}, {bash: "seq 100000"}]
+finally: [{bash: "echo clean >> log"}]
+""",
+    )
+    run = program.start("run", "-j2", "-f", "b.yaml", stdout=subprocess.PIPE)
+    assert run.stdout is not None
+    run.stdout.read(10)
+    run.stdout.close()
+    run.stdout = None
+    run.communicate(timeout=30)
+    assert run.returncode == 141
+    assert order(program) == ["clean"]

@@ -115,6 +115,31 @@ def test_runner_and_worker_killed_during_the_last_jobs(program: Program) -> None
     assert log(program) == ["main", "one", "two"]
 
 
+def test_what_waits_for_a_job_that_outlived_its_runner_goes_on(program: Program) -> None:
+    (program.work / "b.yaml").write_text(
+        """\
+barrier: {delay: 0}
+jobs:
+  - {id: one, bash: "touch up; while test ! -e go; do sleep 0.02; done; echo one; seq 2"}
+  - {id: two, bash: "echo two >> log", needs: [one]}
+  - {id: each, foreach: {from: one.lines}, bash: "echo {item} >> log"}
+  - {id: last, bash: "echo last >> log"}
+phases: [[one, two, each], [last]]
+"""
+    )
+    process = program.start("run", "-f", "b.yaml")
+    wait_for(lambda: (program.work / "up").exists())
+    kill(process)
+    resumed = program.start("resume", "b1")
+    # It has begun: it has become the batch's owner, and waits.
+    wait_for(lambda: b" run " in program("ps").stdout or b"open" in program("history").stdout)
+    (program.work / "go").touch()
+    _, stderr = resumed.communicate(timeout=20)
+    assert resumed.returncode == 0, stderr
+    assert sorted(log(program)[:-1]) == ["1", "2", "one", "two"]
+    assert log(program)[-1] == "last"
+
+
 LOCKED = """\
 jobs:
   - bash: "echo begin-{name} >> log; touch up; while test ! -e go; do sleep 0.02; done; echo end-{name} >> log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from pathlib import Path
@@ -202,6 +203,25 @@ def test_all_mistakes_are_told_with_line_and_nearest_name(tmp_path: Path) -> Non
     ):
         assert any(line.startswith(expected) for line in lines), (expected, lines)
     assert len(lines) == 22, lines
+
+
+def test_names_of_files_need_not_be_utf8(tmp_path: Path) -> None:
+    os.close(os.open(os.fsencode(tmp_path) + b"/f\xff.x", os.O_CREAT))
+    job = '{id: "n-{item}", foreach: {glob: "*.x"}, bash: "cat {item}", env: {F: "{item}"}, cwd: "{item}"'
+    spec = load(tmp_path, f"jobs:\n  - {job}}}\n")
+    assert spec.jobs[0].name == "n-f-.x"
+    assert b"f\xff.x" in spec.jobs[0].payload
+    assert terms_of(spec, 1).env == ((b"F", b"f\xff.x"),)
+    assert terms_of(spec, 1).cwd.endswith(b"/f\xff.x")
+    (line,) = told(tmp_path, f"jobs:\n  - {job}, tags: ['{{item}}']}}\n")
+    assert line.startswith("b.yaml:2: jobs[0].tags: expected words without blanks or commas, got ['f\\udcff.x']")
+
+
+def test_an_item_where_there_are_only_names_is_a_mistake(tmp_path: Path) -> None:
+    text = 'jobs:\n  - {foreach: {os: [a], n: [1]}, bash: {argv: [echo, "x{item}"]}}\n'
+    assert told(tmp_path, text) == [
+        "b.yaml:2: jobs[0].foreach: there is no {item} here; there are: {os}, {n}, {index}"
+    ]
 
 
 def test_a_phase_cannot_wait_for_a_later_one(tmp_path: Path) -> None:

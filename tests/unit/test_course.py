@@ -231,6 +231,15 @@ def test_interrupted_batches_end_with_their_last_jobs() -> None:
     assert after.hopeless() == {jid(10): jid(3)}
 
 
+def test_an_interrupted_batch_has_no_deadline_and_no_barriers_any_more() -> None:
+    one = course(BatchRules(groups=PHASES, deadline=10.0, finale=(9, 9)))
+    one.cut_short()
+    assert one.next_moment() is None
+    assert one.look(99.0, busy=False) is None
+    assert not one.overdue
+    assert one.seconds_left(job(9), 99.0) is None
+
+
 def test_jitter_spreads_waits_and_is_the_same_each_time() -> None:
     terms = Terms(retry=RetryPolicy(max=5, backoff=10.0, jitter=0.2))
     waits = [decide(failed(place), terms, 1, Past(), read_only=False).delay for place in range(1, 200)]

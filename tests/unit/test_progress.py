@@ -6,11 +6,13 @@ import os
 import pty
 
 from parallel_runner.clock import FakeClock
-from parallel_runner.runner.progress import BAR_AFTER, LINE_INTERVAL, Bar, Counts, Lines, eta, line
+from parallel_runner.model.snapshot import PoolSnapshot
+from parallel_runner.runner.progress import BAR_AFTER, LINE_INTERVAL, Bar, Counts, Left, Lines, band, eta, line
 
 
 def test_the_time_that_is_left_follows_the_rate_so_far() -> None:
-    assert eta(Counts(10, 0, 2, 40, True), 5.0) == 15.0
+    assert eta(Counts(10, 0, 2, 40, True), 5.0) == (15.0, 15.0)
+    assert eta(Counts(40, 0, 0, 40, True), 5.0) == (0.0, 0.0)
     assert eta(Counts(0, 0, 2, 40, True), 5.0) is None
     assert eta(Counts(10, 0, 2, 40, False), 5.0) is None, "nobody knows how many will come"
 
@@ -18,6 +20,27 @@ def test_the_time_that_is_left_follows_the_rate_so_far() -> None:
 def test_counts_in_words() -> None:
     assert line(Counts(10, 1, 2, 40, True), 5.0) == "10 of 40 done, 1 failed, 2 in hand, about 15 s left"
     assert line(Counts(10, 0, 2, 40, False), 5.0) == "10 of 40 or more done, 2 in hand"
+
+
+def test_the_band_is_as_wide_as_the_jobs_differ_and_few_have_ended() -> None:
+    few, many = eta(Counts(4, 0, 2, 100, True, 0.5), 60.0), eta(Counts(900, 0, 2, 1000, True, 0.5), 60.0)
+    assert few is not None and many is not None
+    assert few.most / few.least > 1.5 > many.most / many.least
+    assert line(Counts(4, 0, 2, 100, True, 0.5), 60.0) == "4 of 100 done, 2 in hand, 14 to 34 min left"
+    assert band(Left(50.0, 300.0)) == "50 s to 5 min"
+
+
+def test_pools_are_told_of_when_asked() -> None:
+    clock = FakeClock()
+    said: list[str] = []
+    lines = Lines("b1", said.append, clock, 5.0, pools=True)
+    clock.advance(5.0)
+    pools = (PoolSnapshot(pool="bash", size=4, running=3, idle=1), PoolSnapshot(pool="grep", size=2, starting=2))
+    lines.show(Counts(5, 0, 3, 10, True, 0.0, pools, {"bash": 7}))
+    assert said[1:] == [
+        "pool bash: 3 of 4 instances run, 1 idle, 7 jobs ready",
+        "pool grep: 0 of 2 instances run, 0 idle, 2 starting, 0 jobs ready",
+    ]
 
 
 def test_lines_come_at_their_interval() -> None:
