@@ -59,8 +59,8 @@ def explain(key: str, home: str | None) -> None:
 def schema(name: str | None) -> None:
     """Print a JSON Schema: of the settings, of batch files, or of what a verb prints as JSON.
 
-    NAME is settings, batch, attempt (`results`, `run --json`, `--results FILE.jsonl`), history, why, ps or
-    results-json (`--results FILE.json`).
+    NAME is settings, batch, attempt (`results`, `run --json`, `--results FILE.jsonl`), history, why, ps, plan
+    (`run --plan --json`) or results-json (`--results FILE.json`).
     """
     if name in (None, SETTINGS):
         import msgspec

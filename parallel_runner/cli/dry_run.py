@@ -20,7 +20,7 @@ def print_commands(new: NewBatch, slots: int) -> int:
     """Print each job's command line on stdout; returns the exit code."""
     labels = Labels(new.header.terms, Presentation.unpacked(new.header.results))
     out = sys.stdout.buffer
-    for seq, spec in enumerate(_specs(new), 1):
+    for seq, spec in enumerate(specs_of(new), 1):
         job = Job(job_id(0, seq), spec.terms, spec.payload)
         slot = (seq - 1) % slots + 1
         out.write(tagged(labels.command(job, slot) + b"\n", labels.tag(job, slot), fresh=True))
@@ -28,7 +28,12 @@ def print_commands(new: NewBatch, slots: int) -> int:
     return os.EX_OK
 
 
-def _specs(new: NewBatch) -> Iterator[JobSpec]:
+def specs_of(new: NewBatch) -> Iterator[JobSpec]:
+    """The jobs of a batch that is not going to be made; input is read, and nothing is kept of a stream.
+
+    Raises:
+        InputUnreadableError: the input cannot be read.
+    """
     if new.jobs is not None:
         yield from new.jobs
         return

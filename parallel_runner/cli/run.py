@@ -50,18 +50,36 @@ def command(ctx: click.Context, /, **_: object) -> int:
     home = the_home(options.home)
     base = base_terms(home)
     view = _view(options, home)
+    if options.plan:
+        _check_plan_options(options)
     if options.batch_file is not None:
         _check_batch_options(ctx, options)
         new = _from_file(options, _terms(options, base))
-        return print_commands(new, view.conduct.want) if options.dry_run else run_new(home, new, view)
+        return _run_new(options, home, new, view)
     if options.quote and not options.template:
         raise UsageError("--quote is about the words of a template; there is none")
     new = new_batch(options, _terms(options, base), view.conduct.want)
+    if options.resume is None and not options.resume_failed:
+        return _run_new(options, home, new, view)
     if options.dry_run:
         return print_commands(new, view.conduct.want)
-    if options.resume is None and not options.resume_failed:
-        return run_new(home, new, view)
     return run_resumed(home, new, _wanted(options), view, _FAILED if options.resume_failed else ())
+
+
+def _run_new(options: RunOptions, home: Home, new: NewBatch, view: View) -> int:
+    """Run a batch, or tell what would be run."""
+    if options.plan:
+        from parallel_runner.cli.plan import Shown, print_plan
+
+        return print_plan(home, new, view.conduct, Shown(options.as_json, options.verbose > 0))
+    return print_commands(new, view.conduct.want) if options.dry_run else run_new(home, new, view)
+
+
+def _check_plan_options(options: RunOptions) -> None:
+    if options.dry_run:
+        raise UsageError("give --plan or --dry-run, not both")
+    if options.resume is not None or options.resume_failed:
+        raise UsageError("--plan is of a new batch, --resume goes on with one: give the one or the other")
 
 
 def _wanted(options: RunOptions) -> int | None:
@@ -165,7 +183,7 @@ def _directory(options: RunOptions) -> bytes:
         raise UsageError(f"--workdir {options.workdir}: a batch has one directory; placeholders are for commands")
     path = os.path.join(here, os.fsencode(options.workdir))
     try:
-        if not options.dry_run:
+        if not (options.dry_run or options.plan):
             os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--workdir {options.workdir}: {error.strerror}") from error

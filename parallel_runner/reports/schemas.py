@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from parallel_runner.reports.history import BatchRecord
+from parallel_runner.reports.planned import PlanRecord
 from parallel_runner.reports.records import AttemptRecord, ParallelRecord, Record
 from parallel_runner.reports.story import StoryRecord
 from parallel_runner.reports.workers import WorkerRecord
@@ -16,6 +17,7 @@ RECORDS: dict[str, type[Record]] = {
     "history": BatchRecord,
     "why": StoryRecord,
     "ps": WorkerRecord,
+    "plan": PlanRecord,
     "results-json": ParallelRecord,
 }
 """By the name that `config schema` knows them by; each describes one line. The last: `--results FILE.json`."""

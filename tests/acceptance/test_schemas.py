@@ -97,7 +97,7 @@ def test_schemas_are_closed(program: Program, name: str) -> None:
 def test_an_unknown_schema_is_refused(program: Program) -> None:
     done = program("config", "schema", "atempt")
     assert done.returncode == 102
-    assert b"settings, batch, attempt, history, why, ps, results-json" in done.stderr
+    assert b"settings, batch, attempt, history, why, ps, plan, results-json" in done.stderr
     assert json.loads(program("config", "schema", "settings").stdout) == json.loads(
         program("config", "schema").stdout
     )

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from parallel_runner.model.lifecycle import State
+from parallel_runner.model.signature import Signature
 from parallel_runner.model.terms import Terms
+from parallel_runner.reports.estimates import LOOKED_AT, Past, Sample
 from parallel_runner.runner.feeds import JournalFeed
+from parallel_runner.runner.planning import Asked, plan
 from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
 from parallel_runner.workflows.batch_file import load_batch_file
@@ -51,3 +54,18 @@ def test_ten_thousand_jobs_with_thirty_thousand_edges_are_planned_within_a_secon
             assert schedule.ended(job.id, State.SUCCEEDED) == []
             done += 1
     assert done == JOBS
+
+
+@pytest.mark.slow
+def test_their_plan_is_told_within_a_second(tmp_path: Path) -> None:
+    write(tmp_path)
+    chance = random.Random(1)
+    known = Signature("true", "true")
+    past = Past(Sample("bash", known, chance.random(), chance.randrange(1 << 30)) for _ in range(LOOKED_AT))
+    began = time.perf_counter()
+    spec = load_batch_file("big.yaml", cwd=str(tmp_path).encode(), base=Terms())
+    told = plan(Asked(header=spec.header, jobs=spec.jobs, slots=8), past)
+    assert time.perf_counter() - began < 1.0
+    assert len(told.jobs) == JOBS
+    assert told.makespan.least < told.makespan.p50 < told.makespan.most
+    assert told.critical_path.length <= told.makespan.p50

@@ -170,6 +170,12 @@ SELECT o.attempt, o.final, o.state, o.failure, o.exit_code, o.signal, j.terms, j
 FROM outcomes o JOIN jobs j ON j.id = o.attempt >> 8
 WHERE o.attempt IN (SELECT value FROM json_each(?)) ORDER BY o.attempt;
 
+-- name: latest_usage: what the latest attempts took that succeeded, and what their jobs were; no outputs
+SELECT o.attempt, o.wall, o.max_rss, j.terms, j.payload
+FROM (SELECT attempt, state, started_at, wall, max_rss FROM outcomes ORDER BY attempt DESC LIMIT ?) o
+JOIN jobs j ON j.id = o.attempt >> 8
+WHERE o.state = 'succeeded' AND o.started_at > 0 AND o.wall IS NOT NULL AND length(j.payload) <= ?;
+
 -- name: one_job: a job by id
 SELECT id, terms, payload, name FROM jobs WHERE id = ?;
 
