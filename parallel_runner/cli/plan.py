@@ -49,8 +49,7 @@ def print_plan(home: Home, new: NewBatch, conduct: Conduct, shown: Shown) -> int
         barrier_timeout=barriers.barrier_timeout,
         barrier_delay=barriers.phase_transition_delay,
     )
-    past, trouble = past_of(home.state)
-    told = plan(asked, past)
+    told = plan(asked, *past_of(home.state))
     if shown.json:
         write(json_line(told))
         return os.EX_OK
@@ -59,7 +58,7 @@ def print_plan(home: Home, new: NewBatch, conduct: Conduct, shown: Shown) -> int
         _table(told, rows)
     else:
         _columns(told, rows)
-    for text in summary(told, len(told.jobs) - len(rows), trouble):
+    for text in summary(told, len(told.jobs) - len(rows)):
         line(text)
     return os.EX_OK
 
@@ -125,13 +124,11 @@ def _called(row: PlannedRecord) -> str:
 # -- what it comes to
 
 
-def summary(told: PlanRecord, unshown: int, trouble: str) -> Iterator[str]:
+def summary(told: PlanRecord, unshown: int) -> Iterator[str]:
     """The lines below the table: what it comes to, then what is to be known about it."""
     yield _headline(told)
     if unshown:
         yield f"  not shown: {_jobs(unshown)} (-v shows all)"
-    if trouble:
-        yield f"  no history: {trouble}"
     if told.unit == "jobs" and told.jobs:
         yield "  nothing is known of how long these jobs take: time is counted in jobs, each as 1"
     elif told.unknown_time:

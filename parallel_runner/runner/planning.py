@@ -62,8 +62,8 @@ def past_of(state: str) -> tuple[Past, str]:
         journal.close()
 
 
-def plan(asked: Asked, past: Past) -> PlanRecord:
-    """How a batch would go, as far as the past tells."""
+def plan(asked: Asked, past: Past, trouble: str = "") -> PlanRecord:
+    """How a batch would go, as far as the past tells; `trouble`: why that tells nothing."""
     estimates = [_estimate(spec, asked, past) for spec in asked.jobs]
     known = [one.wall.p50 for one in estimates if one.wall is not None]
     median = sorted(known)[(len(known) - 1) // 2] if known else None
@@ -89,7 +89,10 @@ def plan(asked: Asked, past: Past) -> PlanRecord:
         unknown_memory=sum(one.memory is None for one in run),
         thin=sum(one.thin for one in run),
         jobs=_Rows(asked, estimates).of(typical),
-        notes=tuple(_notes(asked, typical, in_units=median is None)),
+        notes=(
+            *([f"no history: {trouble}"] if trouble else ()),
+            *_notes(asked, typical, in_units=median is None),
+        ),
     )
 
 
