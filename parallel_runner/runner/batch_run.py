@@ -313,6 +313,7 @@ class BatchRun:
         if self._audience.command is not None and attempt not in self._announced:
             self._announced.add(attempt)
             self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(worker)))
+            self._audience.sinks[1].flush()
 
     def _on_released(self, worker: str, attempts: Sequence[int]) -> None:
         self._recorder.released(worker, attempts)

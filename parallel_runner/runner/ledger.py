@@ -66,6 +66,10 @@ class Ledger:
             return None
         self.halted = exit_code(self._halt, tally, shell_status(outcome))
         rest = "running jobs are ended" if self._halt.now else "running jobs go on to their ends"
-        return Stop(
-            self._halt.now, f"--halt: {tally.failed} of {tally.done} jobs failed; nothing new starts, {rest}"
-        )
+        return Stop(self._halt.now, f"--halt: {_counted(self._halt, tally)}; nothing new starts, {rest}")
+
+
+def _counted(halt: Halt, tally: Tally) -> str:
+    if halt.on == "success":
+        return f"{tally.done - tally.failed} of {tally.done} jobs succeeded"
+    return f"{tally.failed} of {tally.done} jobs failed" if halt.on == "fail" else f"{tally.done} jobs have ended"

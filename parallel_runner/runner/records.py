@@ -27,6 +27,8 @@ class Records:
         """
         shown = Presentation.unpacked(header.results)
         self._terms = terms
+        self.keeps_order = shown.keep_order
+        """Outputs were asked for in the order of the input when the batch was made."""
         self.labels = Labels(terms, shown)
         self._outputs = outputs
         self._path = shown.joblog
