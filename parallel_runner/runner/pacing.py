@@ -105,6 +105,17 @@ class Pacing:
         """Whether no job may wait at a worker: what happens to one decides about the next."""
         return self.gate.active or self._conduct.halt is not None
 
+    @property
+    def listens(self) -> bool:
+        """Whether ends of attempts matter here."""
+        return self._conduct.gates.adaptive or self.median is not None
+
+    def ended(self, outcome: Outcome) -> None:
+        """An attempt has ended."""
+        self.gate.ended(succeeded=outcome.succeeded)
+        if self.median is not None:
+            self.median.ended(outcome)
+
     def allowed(self) -> int:
         """How many jobs may start now."""
         if not self.gate.active:
