@@ -7,8 +7,6 @@ from bisect import insort
 from collections.abc import Callable
 from typing import NamedTuple
 
-import psutil
-
 from parallel_runner.clock import Clock
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.scheduler.gates import Gates, Machine, StartGate
@@ -39,6 +37,8 @@ class Conduct(NamedTuple):
 
 def look_at_machine() -> Machine:
     """The machine as it is now."""
+    import psutil  # Few batches have gates, and it takes 5 ms to load.
+
     with open("/proc/loadavg", "rb") as file:
         runnable = int(file.read().split()[3].split(b"/")[0])
     # This process is one of them.
