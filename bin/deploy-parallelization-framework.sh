@@ -40,7 +40,9 @@ step="looking for Python" remedy="install Python 3.10 or later: apt install pyth
 python=""
 for candidate in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3.11 python3.10 python3; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null; then
-        python=$(command -v -- "$candidate")
+        # Of an environment's Python its base: else deploying with our own in front of PATH would build another one.
+        python=$("$candidate" -c 'import sys; print(getattr(sys, "_base_executable", ""))')
+        [[ -x $python ]] || python=$(command -v -- "$candidate")
         break
     fi
 done

@@ -225,6 +225,7 @@ def presentation(options: RunOptions, recipe: Recipe | None = None) -> Presentat
         joblog=_absolute(options.joblog),
         results=_absolute(options.results),
         tag=os.fsencode(tag) if tag is not None else None,
+        keep_order=options.keep_order,
         plus=options.plus,
         renames=_renames(options),
         width=0 if recipe is None or recipe.grouping is None else recipe.sources or 0,

@@ -84,10 +84,11 @@ _TABLES = (
 )
 
 
-def prune(journal: Journal, older_than_days: float, now: datetime) -> Pruned:
+def prune(journal: Journal, older_than_days: float, now: datetime, *, unfinished: bool = False) -> Pruned:
     """Remove batches that ended more than `older_than_days` before `now`, and files that nothing refers to.
 
-    An open batch stays, and so does one of which a worker still holds a job.
+    An open batch stays, and so does one of which a worker still holds a job. One that was interrupted and could be
+    gone on with goes only where `unfinished` ones are to go as well.
 
     Raises:
         JournalBusyError: others wrote without a pause; what was removed so far is removed, call again.
@@ -95,7 +96,7 @@ def prune(journal: Journal, older_than_days: float, now: datetime) -> Pruned:
     """
     pruned = Pruned()
     before = _size(journal)
-    for batch in _old(journal, now - timedelta(days=older_than_days)):
+    for batch in _old(journal, now - timedelta(days=older_than_days), unfinished):
         pruned.batches += _write(journal, "prune_batch", (batch,))
     for table in _TABLES:
         pruned.rows += _sweep(journal, table)
@@ -113,9 +114,9 @@ def _size(journal: Journal) -> int:
     return os.stat(journal.layout.journal).st_size
 
 
-def _old(journal: Journal, end: datetime) -> list[int]:
+def _old(journal: Journal, end: datetime, unfinished: bool) -> list[int]:
     held = {batch_of(job_of(attempt)) for row in journal.read("all_leases") for attempt in unpack_attempts(row[2])}
-    return [row[0] for row in journal.read("old_batches", (end.timestamp(),)) if row[0] not in held]
+    return [row[0] for row in journal.read("old_batches", (unfinished, end.timestamp())) if row[0] not in held]
 
 
 def _execute(journal: Journal, statement: str, values: tuple[int, ...]) -> int:

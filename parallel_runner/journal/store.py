@@ -204,6 +204,10 @@ class Journal:
         """Unfinished batches of the same template in the same directory, the last first."""
         return [batch_from(row) for row in self.read("find_batches", (cwd, identity))]
 
+    def of_template(self, cwd: bytes, identity: bytes) -> list[BatchRow]:
+        """The latest batch of a template in a directory, if there is one."""
+        return [batch_from(row) for row in self.read("latest_of_template", (cwd, identity))]
+
     def with_results(self, cwd: bytes, identity: bytes) -> list[BatchRow]:
         """Batches of a template in a directory whose results are also written elsewhere, the last first."""
         return [batch_from(row) for row in self.read("batches_with_results", (cwd, identity))]

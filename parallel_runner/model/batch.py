@@ -51,6 +51,8 @@ class Presentation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Absolute directory or file that results are also written to."""
     tag: bytes | None = None
     """What each line of output stands behind; has placeholders."""
+    keep_order: bool = False
+    """Outputs come in the order of the input."""
     names: tuple[bytes, ...] = ()
     """Of the columns."""
     plus: bool = False

@@ -40,6 +40,9 @@ class Past(NamedTuple):
         return Past(self.losses + workers, self.uncounted + workers)
 
 
+NO_PAST = Past()
+
+
 def decide(outcome: Outcome, terms: Terms, number: int, past: Past, *, read_only: bool) -> Decision:
     """Decide what follows attempt `number` (from 1) of a job with a `past`, in which a loss of this one counts.
 

@@ -10,6 +10,7 @@ from parallel_runner.ids import batch_of, job_name, job_of
 from parallel_runner.journal.rows import outcome_from
 from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.store import Journal
+from parallel_runner.model.lifecycle import FailureClass
 from parallel_runner.model.outcome import NOT_KEPT, Outcome
 from parallel_runner.reports.plain import first_line, one_line
 from parallel_runner.reports.summary import OTHER, Failures, label_of
@@ -64,7 +65,9 @@ def group(found: Iterable[Failed], labels: Mapping[str, int]) -> list[Group]:
         label = row.label if row.label in left else OTHER
         left[label] = left.get(label, 0) - 1
     unseen = [Group(label, "", count, ()) for label, count in left.items() if count > 0]
-    groups = [*sorted(groups, key=_order), *sorted(unseen, key=_order)]
+    # What was only skipped stands after what it was skipped for.
+    groups.sort(key=lambda one: (one.label == FailureClass.DEPENDENCY.value, *_order(one)))
+    groups += sorted(unseen, key=_order)
     if len(groups) <= MOST_GROUPS:
         return groups
     rest = groups[MOST_GROUPS - 1 :]
@@ -108,7 +111,7 @@ def failure_lines(journal: Journal, batch: int, failures: Failures) -> tuple[lis
     found = list(_look(journal, batch, failures.attempts)) if failures.attempts else []
     groups = group(found, failures.labels)
     hints = {attempt: _hint(journal, attempt) for one in groups[:_HINTED] for attempt in one.attempts}
-    classes = [row.failure for row in found if row.failure not in ("", "unknown")]
+    classes = [row.failure for row in found if row.failure not in ("", "unknown", "dependency")]
     lines = list(told(groups, hints))
     if failures.unkept:
         lines.append(f"  {NOT_KEPT}: {failures.unkept} jobs")

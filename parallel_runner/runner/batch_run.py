@@ -29,7 +29,7 @@ from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.model.ports import Executor
-from parallel_runner.model.retry import Past, decide
+from parallel_runner.model.retry import NO_PAST, Past, decide
 from parallel_runner.model.terms import Terms
 from parallel_runner.runner.audience import Audience, Ended
 from parallel_runner.runner.expanding import Made
@@ -313,6 +313,7 @@ class BatchRun:
         if self._audience.command is not None and attempt not in self._announced:
             self._announced.add(attempt)
             self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(worker)))
+            self._audience.sinks[1].flush()
 
     def _on_released(self, worker: str, attempts: Sequence[int]) -> None:
         self._recorder.released(worker, attempts)
@@ -340,16 +341,18 @@ class BatchRun:
         job = self._schedule.held.pop(outcome.attempt, None)
         if job is None:
             return
-        self._announce(outcome.attempt, job, outcome.worker)
-        self._announced.discard(outcome.attempt)
+        if self._audience.command is not None:
+            self._announce(outcome.attempt, job, outcome.worker)
+            self._announced.discard(outcome.attempt)
         terms = self._terms[job.terms]
-        past = Past(job.losses, job.uncounted).lost(self._schedule.losses.get(job.id, 0))
+        past = NO_PAST
+        if job.uncounted or self._schedule.losses:
+            past = Past(job.losses, job.uncounted).lost(self._schedule.losses.get(job.id, 0))
         decision = decide(outcome, terms, number_of(outcome.attempt), past, read_only=self._read_only[terms.tool])
         if not decision.final or terms.locks:
             decision = self._steering.judge(decision, job)
-        self._pacing.gate.ended(succeeded=outcome.succeeded)
-        if self._pacing.median is not None:
-            self._pacing.median.ended(outcome)
+        if self._pacing.listens:
+            self._pacing.ended(outcome)
         queue = self._schedule.pools[terms.tool]
         queue.durations = queue.durations.after(outcome.usage.wall)
         self._note(Told(decision.outcome, decision.final, job))
@@ -377,7 +380,7 @@ class BatchRun:
             self._count(told.outcome)
 
     def _count(self, outcome: Outcome) -> None:
-        stop = self._ledger.note(outcome, self._intake.feed.known(self._ledger.done))
+        stop = self._ledger.note(outcome, self._intake.feed)
         if stop is None:
             return
         self._say(stop.why)

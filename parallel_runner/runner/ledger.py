@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from parallel_runner.model.outcome import Outcome, shell_status
 from parallel_runner.reports.summary import Failures
+from parallel_runner.runner.feeds import Feed
 from parallel_runner.scheduler.halting import Halt, Tally, exit_code, reached
 
 
@@ -54,18 +55,22 @@ class Ledger:
         self.halted: int | None = None
         """The exit code, once the limit of `--halt` is reached."""
 
-    def note(self, outcome: Outcome, known: int) -> Stop | None:
-        """A job has ended for good; `known`: jobs there are. Returns whether that is enough."""
+    def note(self, outcome: Outcome, feed: Feed) -> Stop | None:
+        """A job of `feed` has ended for good. Returns whether that is enough."""
         self.done += 1
         self.walls.note(outcome.usage.wall)
         self.failures.note(outcome)
         if self._halt is None or self.halted is not None:
             return None
-        tally = Tally(self.failures.count, self.done, known)
+        tally = Tally(self.failures.count, self.done, feed.known(self.done))
         if not reached(self._halt, tally):
             return None
         self.halted = exit_code(self._halt, tally, shell_status(outcome))
         rest = "running jobs are ended" if self._halt.now else "running jobs go on to their ends"
-        return Stop(
-            self._halt.now, f"--halt: {tally.failed} of {tally.done} jobs failed; nothing new starts, {rest}"
-        )
+        return Stop(self._halt.now, f"--halt: {_counted(self._halt, tally)}; nothing new starts, {rest}")
+
+
+def _counted(halt: Halt, tally: Tally) -> str:
+    if halt.on == "success":
+        return f"{tally.done - tally.failed} of {tally.done} jobs succeeded"
+    return f"{tally.failed} of {tally.done} jobs failed" if halt.on == "fail" else f"{tally.done} jobs have ended"

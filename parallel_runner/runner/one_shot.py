@@ -122,12 +122,13 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
         UsageError: it is not clear which batch is meant.
         StateError: somebody runs it.
     """
+    again = list(states)
     if not os.path.exists(StateLayout(home.state).journal):
         return run_new(home, new, view)
     # For writing, so that one of an older version, or one that was just being made, is brought up to date.
     journal = patiently(lambda: Journal(StateLayout(home.state)))
     try:
-        row = find_batch_of(journal, new.header, wanted)
+        row = find_batch_of(journal, new.header, wanted, ended=bool(again))
     finally:
         journal.close()
     if row is None:
@@ -138,11 +139,10 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
         _keep_blocks(new, session, environment)
         specs: Iterable[JobSpec] = (new.jobs or ()) if new.make is None else read_specs(new.source, new.make)
         given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
-        view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} are new")
+        view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} new")
         if given.missing:
             view.stderr(f"{batch_name(row.id)}: {given.missing} open jobs are not in this input; they run as well")
 
-    again = list(states)
     prepare = (lambda journal: journal.requeue(row.id, again)) if again else None
     return run_again(home, row.id, view, prepare, complete, own_failures=True)
 
@@ -288,7 +288,7 @@ def _run(
         records.catch_up(session.journal, batch, adopted)
     labels = records.labels
     manner = Manner(
-        keep_order=view.keep_order,
+        keep_order=view.keep_order or (again and records.keeps_order),
         live="" if records.instead else view.live,
         silent=records.instead,
         tag=labels.tag if labels.tagged else None,

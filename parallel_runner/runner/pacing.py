@@ -7,8 +7,6 @@ from bisect import insort
 from collections.abc import Callable
 from typing import NamedTuple
 
-import psutil
-
 from parallel_runner.clock import Clock
 from parallel_runner.model.outcome import Outcome
 from parallel_runner.scheduler.gates import Gates, Machine, StartGate
@@ -39,6 +37,8 @@ class Conduct(NamedTuple):
 
 def look_at_machine() -> Machine:
     """The machine as it is now."""
+    import psutil  # Few batches have gates, and it takes 5 ms to load.
+
     with open("/proc/loadavg", "rb") as file:
         runnable = int(file.read().split()[3].split(b"/")[0])
     # This process is one of them.
@@ -104,6 +104,17 @@ class Pacing:
     def one_by_one(self) -> bool:
         """Whether no job may wait at a worker: what happens to one decides about the next."""
         return self.gate.active or self._conduct.halt is not None
+
+    @property
+    def listens(self) -> bool:
+        """Whether ends of attempts matter here."""
+        return self._conduct.gates.adaptive or self.median is not None
+
+    def ended(self, outcome: Outcome) -> None:
+        """An attempt has ended."""
+        self.gate.ended(succeeded=outcome.succeeded)
+        if self.median is not None:
+            self.median.ended(outcome)
 
     def allowed(self) -> int:
         """How many jobs may start now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from parallel_runner.errors import StateError
 from parallel_runner.ids import job_of, seq_of
@@ -27,13 +27,17 @@ class Records:
         """
         shown = Presentation.unpacked(header.results)
         self._terms = terms
+        self.keeps_order = shown.keep_order
+        """Outputs were asked for in the order of the input when the batch was made."""
         self.labels = Labels(terms, shown)
         self._outputs = outputs
         self._path = shown.joblog
         self._broken = False
         """One could not be written: then the run is given up, and nothing more is tried."""
         self._log = JobLog(shown.joblog, self.labels, go_on=go_on) if shown.joblog else None
-        self._results = open_results(shown.results, self.labels, go_on=go_on) if shown.results else None
+        self._results = (
+            open_results(shown.results, self.labels, outputs, self.line, go_on=go_on) if shown.results else None
+        )
 
     def line(self, told: Told) -> bytes:
         """An end as a line of JSON, the same as `results` prints."""
@@ -55,22 +59,21 @@ class Records:
 
     def shown(self, told: Told) -> None:
         """A job has ended for good, in the order in which that is told."""
-        self._write(lambda: self._log.write(told) if self._log is not None else None)
-        if self.instead:
-            self._write(lambda: self._results.write(told, self._outputs) if self._results is not None else None)
+        if self._log is not None:
+            self._write(self._log.write, told)
+        if self._results is not None and self._results.instead:
+            self._write(self._results.write, told)
 
     def attempt(self, told: Told) -> None:
         """An attempt has ended."""
         if self._results is not None and not self._results.instead:
-            results = self._results
-            self._write(lambda: results.write(told, self._outputs))
+            self._write(self._results.write, told)
 
-    def _write(self, write: object) -> None:
-        assert callable(write)
+    def _write(self, write: Callable[[Told], None], told: Told) -> None:
         if self._broken:
             return
         try:
-            write()
+            write(told)
         except OSError as error:
             self._broken = True
             raise StateError(

@@ -33,11 +33,14 @@ class Given(NamedTuple):
     """Jobs that have not ended and are not in the input any more."""
 
 
-def find_batch_of(journal: Journal, header: BatchHeader, wanted: int | None) -> BatchRow | None:
+def find_batch_of(
+    journal: Journal, header: BatchHeader, wanted: int | None, *, ended: bool = False
+) -> BatchRow | None:
     """The batch that is gone on with.
 
     That is `wanted`; else the latest of this template with the same job log or results; else the only unfinished
-    one of this template in this directory. None: there is none, so that a new one is to be made.
+    one of this template in this directory, or, where `ended` ones are asked for as well, the latest. None: there is
+    none, so that a new one is to be made.
 
     Raises:
         UsageError: several could be meant, or `wanted` is of another template.
@@ -60,6 +63,8 @@ def find_batch_of(journal: Journal, header: BatchHeader, wanted: int | None) -> 
             f"--resume: {', '.join(names)} have this template and are unfinished here; "
             f"say which, as in --resume {names[0]}"
         )
+    if not rows and ended:
+        rows = journal.of_template(header.cwd, header.identity)
     return rows[0] if rows else None
 
 

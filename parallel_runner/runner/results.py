@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import seq_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.model.outcome import Output
-from parallel_runner.reports.records import ParallelRecord, json_line, outcome_record
+from parallel_runner.reports.records import ParallelRecord, json_line
 from parallel_runner.runner.joblog import ended_as, ran
 from parallel_runner.runner.labels import Labels
 from parallel_runner.runner.printing import tagged
@@ -28,26 +28,33 @@ class Results(Protocol):
     instead: bool
     """Nothing of it is printed then."""
 
-    def write(self, told: Told, outputs: str) -> None:
-        """One end of a job; `outputs`: the directory of the segment files."""
+    def write(self, told: Told) -> None:
+        """One end of a job."""
         ...
 
 
-def open_results(path: str, labels: Labels, *, go_on: bool) -> Results:
+def open_results(path: str, labels: Labels, outputs: str, line: Callable[[Told], bytes], *, go_on: bool) -> Results:
     """What `--results PATH` asks for, by the ending of PATH.
+
+    Args:
+        path: where they go.
+        labels: what jobs are called.
+        outputs: the directory of the segment files.
+        line: makes a line of JSON of an attempt.
+        go_on: what is there stays.
 
     Raises:
         UsageError: the place cannot be written.
     """
     try:
         if path.endswith(".jsonl"):
-            return _Lines(path)
+            return _Lines(path, line)
         for ending, separator in ((".csv", b","), (".tsv", b"\t")):
             if path.endswith(ending):
-                return _Table(path, separator, labels, go_on=go_on)
+                return _Table(path, separator, labels, outputs, go_on=go_on)
         if path.endswith(".json"):
-            return _Objects(path, labels, go_on=go_on)
-        return _Directory(path, labels)
+            return _Objects(path, labels, outputs, go_on=go_on)
+        return _Directory(path, labels, outputs)
     except OSError as error:
         raise UsageError(f"--results {path}: {error.strerror}") from error
 
@@ -72,11 +79,12 @@ class _Lines:
 
     instead = False
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, line: Callable[[Told], bytes]) -> None:
         self._fd = _open(path, go_on=True)
+        self._line = line
 
-    def write(self, told: Told, outputs: str) -> None:
-        _write_all(self._fd, json_line(outcome_record(told.outcome, outputs, final=told.final, name=told.job.name)))
+    def write(self, told: Told) -> None:
+        _write_all(self._fd, self._line(told))
 
 
 class _Table:
@@ -84,13 +92,14 @@ class _Table:
 
     instead = True
 
-    def __init__(self, path: str, separator: bytes, labels: Labels, *, go_on: bool) -> None:
+    def __init__(self, path: str, separator: bytes, labels: Labels, outputs: str, *, go_on: bool) -> None:
+        self._outputs = outputs
         self._fd = _open(path, go_on=go_on)
         self._separator = separator
         self._labels = labels
         self._headed = os.fstat(self._fd).st_size > 0
 
-    def write(self, told: Told, outputs: str) -> None:
+    def write(self, told: Told) -> None:
         if not told.final or not ran(told.outcome):
             return
         values = self._labels.values(told.job)
@@ -113,14 +122,14 @@ class _Table:
                 b"%d" % end.signal,
                 self._labels.command(told.job),
                 *values,
-                self._stream(told, outputs, outcome.out),
-                self._stream(told, outputs, outcome.err),
+                self._stream(told, outcome.out),
+                self._stream(told, outcome.err),
             )
         )
         _write_all(self._fd, rows)
 
-    def _stream(self, told: Told, outputs: str, output: Output) -> bytes:
-        data = _whole(outputs, output)
+    def _stream(self, told: Told, output: Output) -> bytes:
+        data = _whole(self._outputs, output)
         return tagged(data, self._labels.tag(told.job), fresh=True) if self._labels.tagged else data
 
     def _row(self, fields: Iterable[bytes]) -> bytes:
@@ -137,11 +146,12 @@ class _Objects:
 
     instead = True
 
-    def __init__(self, path: str, labels: Labels, *, go_on: bool) -> None:
+    def __init__(self, path: str, labels: Labels, outputs: str, *, go_on: bool) -> None:
+        self._outputs = outputs
         self._fd = _open(path, go_on=go_on)
         self._labels = labels
 
-    def write(self, told: Told, outputs: str) -> None:
+    def write(self, told: Told) -> None:
         if not told.final or not ran(told.outcome):
             return
         outcome = told.outcome
@@ -157,8 +167,8 @@ class _Objects:
             signal=end.signal,
             command=_text(self._labels.command(told.job)),
             v=tuple(_text(value) for value in self._labels.values(told.job)),
-            stdout=_text(_whole(outputs, outcome.out)),
-            stderr=_text(_whole(outputs, outcome.err)),
+            stdout=_text(_whole(self._outputs, outcome.out)),
+            stderr=_text(_whole(self._outputs, outcome.err)),
         )
         _write_all(self._fd, json_line(record))
 
@@ -172,7 +182,8 @@ class _Directory:
 
     instead = True
 
-    def __init__(self, path: str, labels: Labels) -> None:
+    def __init__(self, path: str, labels: Labels, outputs: str) -> None:
+        self._outputs = outputs
         self._path = os.fsencode(path)
         self._labels = labels
         self._parts = labels.parts(self._path)
@@ -184,14 +195,14 @@ class _Directory:
             return self._path
         return os.path.dirname(self._parts.texts[0]) or b"/"
 
-    def write(self, told: Told, outputs: str) -> None:
+    def write(self, told: Told) -> None:
         if not told.final or not ran(told.outcome):
             return
         stdout, stderr, seq = self._places(told)
         for path, output in ((stdout, told.outcome.out), (stderr, told.outcome.err)):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
-                file.writelines(read_output(outputs, output))
+                file.writelines(read_output(self._outputs, output))
         with open(seq, "wb") as file:
             file.write(b"%d" % seq_of(told.job.id))
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from parallel_runner.ids import is_group
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import State, satisfies
 
 MEMBER = "member"
 """In place of a condition: the job belongs to the group that `waits` for it."""
@@ -24,13 +24,6 @@ class Freed(NamedTuple):
     """(job, the needed job or group that ended the wrong way)."""
     reached: list[int]
     """Barriers all of whose members have ended."""
-
-
-def condition_holds(condition: str, state: State) -> bool:
-    """Whether a needed job's end is what was waited for."""
-    if condition == "finished":
-        return True
-    return (state is State.SUCCEEDED) == (condition == "succeeded")
 
 
 class Needs:
@@ -105,7 +98,7 @@ class Needs:
                 if condition == MEMBER:
                     if state is not State.SUCCEEDED:
                         self._bad.add(dependent)
-                elif not condition_holds(condition, state):
+                elif not satisfies(condition, state):
                     del self._waits[dependent]
                     freed.skipped.append((dependent, ident))
                     continue

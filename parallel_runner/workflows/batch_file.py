@@ -108,7 +108,7 @@ def _open(path: str, text: str) -> tuple[Document | None, list[Entry], Checker]:
     checker = Checker()
     if path.endswith(".jsonl"):
         documents = [
-            parse_json(line, path, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+            parse_json(line, path, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()
         ]
         entries = [Entry((), one, one.value) for one in documents if checker.mapping(one, (), one.value)]
         if not documents:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import io
 import itertools
 import math
 import os
@@ -111,7 +112,9 @@ def _texts(value: Any, here: str) -> Sequence[str]:
         raise ForeachError(f"expected a list, or one of {', '.join(FORMS)}; got {value!r}")
     _refuse_others(value, FORMS[form])
     if form == "file":
-        return [line for line in read_file(_path(value, "file", here)).splitlines() if line.strip()]
+        return [
+            line for line in read_file(_path(value, "file", here)).replace("\r\n", "\n").split("\n") if line.strip()
+        ]
     if form == "glob":
         pattern = _path(value, "glob", "")
         return sorted(glob.glob(pattern, root_dir=here, recursive=True))
@@ -156,7 +159,7 @@ def _table(value: Mapping[str, Any], here: str) -> Iterable[Item]:
     if not isinstance(delimiter, str) or len(delimiter) != 1 or not isinstance(header, bool):
         raise ForeachError("expected true or false for header and one character for delimiter")
     text = read_file(_path(value, "csv", here))
-    rows = [row for row in csv.reader(text.splitlines(keepends=True), delimiter=delimiter) if row]
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     names = [_name(name) for name in rows.pop(0)] if header and rows else None
     for number, row in enumerate(rows, 1):
         if names is not None and len(row) != len(names):

@@ -66,7 +66,7 @@ def compile_template(template: Template, sources: int | None = None) -> Maker:
     parts = template.reader.read(template.text)
     for mark in parts.marks:
         if sources is not None and mark.place is not None and abs(mark.place) > sources:
-            raise UsageError(f"{{{mark.place}}} in the template: there are {sources} input sources")
+            raise UsageError(f"{{{mark.place}}} in the template: {_counted(sources)} for each job")
     if template.whole_words:
         return _whole_words(template)
     if parts.texts == _ALONE and parts.marks[0] == Mark("values"):
@@ -75,6 +75,10 @@ def compile_template(template: Template, sources: int | None = None) -> Maker:
     filling = quoters(parts.texts, [mark.raw for mark in parts.marks])
     script = _repeated(template, parts, filling) if template.repeat else _script(template, parts, filling)
     return _direct(template, parts, script) or script
+
+
+def _counted(sources: int) -> str:
+    return "there is one value" if sources == 1 else f"there are {sources} values"
 
 
 def _value(mark: Mark, values: Values, seq: int, total: int | None, quoter: Quoter) -> bytes:

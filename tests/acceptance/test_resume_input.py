@@ -44,7 +44,7 @@ def test_only_what_has_not_ended_and_what_is_new_runs(program: Program) -> None:
     again = "\n".join(["echo zero >> out", *LINES, "echo one >> out", "echo four >> out"])
     done = program("run", "-j1", "--resume", stdin=again.encode())
     assert done.returncode == 0, done.stderr
-    assert b"b1: 3 jobs were known, 3 are new" in done.stderr
+    assert b"b1: 3 jobs were known, 3 new" in done.stderr
     assert sorted(appended(program)) == ["four", "one", "one", "three", "two", "zero"], (
         "the second `one` is another job"
     )
@@ -52,7 +52,7 @@ def test_only_what_has_not_ended_and_what_is_new_runs(program: Program) -> None:
     done = program("run", "--resume", stdin=again.encode())
     assert b"b2: 6 succeeded" in done.stderr, "nothing is unfinished: it is a new batch"
     done = program("run", "--resume", "b1", stdin=again.encode())
-    assert b"b1: 6 jobs were known, 0 are new" in done.stderr
+    assert b"b1: 6 jobs were known, 0 new" in done.stderr
     assert len(appended(program)) == 12
 
 

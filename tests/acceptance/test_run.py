@@ -189,7 +189,7 @@ def test_many_runners_on_one_home(program: Program) -> None:
     [
         (["run", "-j", "x", "true"], 102, b"-j x: give N"),
         (["run", "--timeout", "nan", "true", ":::", "1"], 102, b"give seconds"),
-        (["run", "echo {3}", ":::", "a"], 102, b"there are 1 input sources"),
+        (["run", "echo {3}", ":::", "a"], 102, b"there is one value for each job"),
         (["runn"], 102, b"did you mean 'run'?"),
         (["run", "-f", "nothere.yaml"], 104, b"No such file"),
         (["why", "b1.1"], 107, b"there is no journal"),

@@ -65,7 +65,7 @@ def test_old_batches_go_with_all_that_belongs_to_them(journal: Journal) -> None:
     record(journal, failed(attempt(again, 1, 2)))
     journal.requeue(again, [State.FAILED, State.SUCCEEDED])
     journal.claim_batch(kept, "me", None)
-    pruned = prune(journal, 30, LATER)
+    pruned = prune(journal, 30, LATER, unfinished=True)
     # 3 jobs, 3 outcomes, 2 needs; the same again, with a further outcome and 3 marks of `retry`.
     assert (pruned.batches, pruned.rows) == (2, 8 + 8 + 1 + 3)
     assert [row.id for row in journal.batches(9)] == [kept]
@@ -162,7 +162,7 @@ def test_environments_go_with_the_last_batch_that_has_them(journal: Journal) -> 
     assert prune(journal, 30, NOW).environments == 2
     assert not any(path.exists() for path in nobodys), "a runner died before it had made its batch"
     assert all(path.exists() for path in gone)
-    pruned = prune(journal, 30, LATER)
+    pruned = prune(journal, 30, LATER, unfinished=True)
     assert (pruned.batches, pruned.environments) == (1, 2)
     assert pruned.freed >= 2 * len(b"SECRET=1\0")
     assert not any(path.exists() for path in gone)
@@ -204,3 +204,9 @@ def test_writers_are_not_kept_waiting(journal: Journal) -> None:
     # It waits 50 ms before it gives up; a step is to take 20.
     assert refused <= written
     writer.close()
+
+
+def test_what_can_be_gone_on_with_stays_unless_it_is_told_to_go(journal: Journal) -> None:
+    ended(journal, state="interrupted")
+    assert prune(journal, 30, LATER).batches == 0
+    assert prune(journal, 30, LATER, unfinished=True).batches == 1

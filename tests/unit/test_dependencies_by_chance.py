@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from parallel_runner.ids import GROUP_BASE, job_id
 from parallel_runner.model.job import Job
-from parallel_runner.model.lifecycle import State
+from parallel_runner.model.lifecycle import State, satisfies
 from parallel_runner.model.terms import Terms
-from parallel_runner.scheduler.needs import Needs, condition_holds
+from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
 
 S, F, SKIPPED = State.SUCCEEDED, State.FAILED, State.SKIPPED
@@ -67,7 +67,7 @@ def model(case: Case) -> dict[int, State]:
     for place in range(1, case.jobs + 1):
         job = job_id(1, place)
         waits = [(needed, when) for one, needed, when in case.rows if one == job]
-        runs = all(condition_holds(when, state_of(needed)) for needed, when in waits)
+        runs = all(satisfies(when, state_of(needed)) for needed, when in waits)
         states[job] = case.ends[job] if runs else SKIPPED
     return states
 

@@ -58,6 +58,9 @@ ORDER BY b.id DESC LIMIT :limit;
 SELECT * FROM batches
 WHERE cwd = ? AND identity = ? AND state IN ('open', 'interrupted') ORDER BY id DESC;
 
+-- name: latest_of_template: the latest batch by what it runs and where
+SELECT * FROM batches WHERE cwd = ? AND identity = ? ORDER BY id DESC LIMIT 1;
+
 -- name: batches_with_results: batches by what they run and where that also write their results elsewhere
 SELECT * FROM batches WHERE cwd = ? AND identity = ? AND results <> '' ORDER BY id DESC;
 
@@ -251,8 +254,9 @@ SELECT terms FROM batches;
 -- name: terms_of_job: which of its batch's terms a job has
 SELECT terms FROM jobs WHERE id = ?;
 
--- name: old_batches: ended batches from before a moment
-SELECT id FROM batches WHERE state IN ('done', 'interrupted') AND owner IS NULL AND ended_at < ? ORDER BY id;
+-- name: old_batches: batches that ended, and if wanted those that could be gone on with, from before a moment
+SELECT id FROM batches
+WHERE (state = 'done' OR (state = 'interrupted' AND ?)) AND owner IS NULL AND ended_at < ? ORDER BY id;
 
 -- name: prune_batch: a batch that nobody runs; what it leaves behind is found by its missing row
 DELETE FROM batches WHERE id = ? AND state IN ('done', 'interrupted') AND owner IS NULL;
