@@ -115,6 +115,24 @@ def test_a_batch_file(program: Program) -> None:
     assert "what 1 job becomes is not known before" in text
 
 
+def test_the_order_is_that_of_a_run(program: Program) -> None:
+    (program.work / "b.yaml").write_text(
+        "barrier: {delay: 0}\njobs:\n"
+        "  - {id: late, bash: 'true', priority: lowest}\n"
+        "  - {id: many, foreach: {range: 1..4}, bash: 'true'}\n"
+        "  - {id: first, bash: 'true', needs: [many.3]}\n"
+        "  - {id: second, bash: 'true', needs: [first, late]}\n"
+        "  - {id: high, bash: 'true', priority: high, needs: [many.1]}\n"
+        "  - {id: locked, foreach: {range: 1..2}, bash: 'true', locks: [a]}\n"
+        "phases: [[first, many], [second, high]]\n"
+        "finally:\n  - {id: clean, bash: 'true'}\n"
+    )
+    plan = planned(program, "-j1", "-f", "b.yaml")
+    assert program("run", "-j1", "-f", "b.yaml").returncode == 0
+    ran = sorted(program.results(), key=lambda row: str(row["started_at"]))
+    assert [row["id"] for row in plan["jobs"]] == [row["id"] for row in ran]
+
+
 def test_estimates_by_what_was_run_before(program: Program) -> None:
     remember(program, b"gzip -9 old.log", [float(one) for one in range(1, 21)], memory=4 << 20)
     remember(program, b"cp a b", [0.5])
