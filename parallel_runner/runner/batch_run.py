@@ -174,6 +174,8 @@ class BatchRun:
             self._input_error = error
             self._say(f"{error}; nothing new starts, running jobs go on to their ends")
             self._drain(None)
+        except DiskFullError as error:
+            self._give_up(str(error))
 
     def _busy(self) -> bool:
         waits = self._schedule.next_delay() is not None or self._intake.waits_for_orphans
@@ -323,7 +325,7 @@ class BatchRun:
         if job is None:
             return
         self._announce(event.attempt, job, event.worker)
-        self._printer.began(event.attempt, job)
+        self._printer.began(event.attempt, job, self._executor.slot_of(event.worker))
         if self._pacing.median is not None:
             self._pacing.median.began(event.attempt, self._clock.monotonic())
 
@@ -374,7 +376,8 @@ class BatchRun:
             self._pacing.ended(outcome)
         queue = self._schedule.pools[terms.tool]
         queue.durations = queue.durations.after(outcome.usage.wall)
-        self._note(Told(decision.outcome, decision.final, job))
+        slot = self._executor.slot_of(outcome.worker) if self._audience.slots else 0
+        self._note(Told(decision.outcome, decision.final, job, slot))
         if decision.final:
             self.end_job(job.id, decision.outcome.state)
         elif not decision.resumable and not self._draining:

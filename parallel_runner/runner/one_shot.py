@@ -55,6 +55,8 @@ class NewBatch:
     source: tuple[int, bytes | None] = (0, b"\n")
     """Descriptor, and what separates its records; None: it is a stream of bytes."""
     make: Make | None = None
+    begun: bytes = b""
+    """What was read of the source already, and makes jobs like the rest."""
 
 
 def most_instances(home: Home) -> int:
@@ -137,7 +139,9 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
     def complete(session: Session) -> None:
         environment = next((one.environment for one in row.header.terms if one.environment), session.owner.token)
         _keep_blocks(new, session, environment)
-        specs: Iterable[JobSpec] = (new.jobs or ()) if new.make is None else read_specs(new.source, new.make)
+        specs: Iterable[JobSpec] = (
+            (new.jobs or ()) if new.make is None else read_specs(new.source, new.make, new.begun)
+        )
         given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
         view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} new")
         if given.missing:
@@ -234,7 +238,7 @@ def _feed(session: Session, batch: int, new: NewBatch) -> Feed:
     if new.jobs is not None:
         return ListFeed(session.journal, batch, new.jobs)
     assert new.make is not None
-    return InputFeed(session.journal, batch, session.reactor, new.source, new.make)
+    return InputFeed(session.journal, batch, session.reactor, new.source, new.make, new.begun)
 
 
 def _recover(session: Session, view: View) -> None:
@@ -313,7 +317,8 @@ def _run(
         if view.verbose > 1:
             say(in_a_line(told.outcome))
 
-    audience = Audience(printer, sinks, progress, attempt, say, command)
+    slots = labels.tagged or records.any
+    audience = Audience(printer, sinks, progress, attempt, say, slots, command)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:

@@ -100,8 +100,8 @@ def add_missing(journal: Journal, batch: int, specs: Iterable[JobSpec], flush: C
     return Given(known, new, missing)
 
 
-def read_specs(source: tuple[int, bytes | None], make: Make) -> Iterator[JobSpec]:
-    """The jobs of all that a descriptor has, as it is read.
+def read_specs(source: tuple[int, bytes | None], make: Make, begun: bytes = b"") -> Iterator[JobSpec]:
+    """The jobs of all that a descriptor has, as it is read; `begun`: what was read of it before.
 
     Raises:
         InputUnreadableError: it cannot be read.
@@ -111,6 +111,6 @@ def read_specs(source: tuple[int, bytes | None], make: Make) -> Iterator[JobSpec
         for chunk in chunks_of(fd):
             yield from make.feed(chunk)
     else:
-        for records in records_of(fd, separator or b"\n"):
+        for records in records_of(fd, separator or b"\n", begun):
             yield from make.records(records)
     yield from make.end()
