@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.model.job import Job
 from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.printing import Printer
@@ -28,6 +29,8 @@ class Ended(NamedTuple):
     """The exit code that `--halt` asked for, when its limit was reached."""
     overdue: bool = False
     """The batch's deadline came first."""
+    input_error: ParallelRunnerError | None = None
+    """Why no more of the input could be read."""
 
 
 class Audience(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from parallel_runner.errors import DiskFullError, StateError
+from parallel_runner.errors import DataError, DiskFullError, InputUnreadableError, ParallelRunnerError, StateError
 from parallel_runner.ids import (
     GROUP_BASE,
     batch_name,
@@ -105,6 +105,7 @@ class BatchRun:
         """How often the user has asked for an end."""
         self._draining = False
         self._trouble = ""
+        self._input_error: ParallelRunnerError | None = None
         self._announced: set[int] = set()
         """Attempts in hand whose commands were shown."""
 
@@ -127,7 +128,16 @@ class BatchRun:
             signals.close()
         broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
         ledger, overdue = self._ledger, self._steering.course.overdue
-        return Ended(self._batch, self._stop_signal, broken, self._trouble, ledger.failures, ledger.halted, overdue)
+        return Ended(
+            self._batch,
+            self._stop_signal,
+            broken,
+            self._trouble,
+            ledger.failures,
+            ledger.halted,
+            overdue,
+            self._input_error,
+        )
 
     def _tell_adopted(self) -> None:
         """What a dead runner's workers had ended was taken over just now: it is told like any other end."""
@@ -145,7 +155,7 @@ class BatchRun:
             self._take_signals(signals)
             self._take_events()
             self._schedule.release_delayed(self._clock.monotonic())
-            self._intake.take(wanted=self._wants_input())
+            self._take_input()
             self._look_at_room()
             self._look_at_pace()
             if not self._incomplete():
@@ -155,6 +165,15 @@ class BatchRun:
             self._show_progress()
             self._printer.pump()
             self._look_at_readers()
+
+    def _take_input(self) -> None:
+        try:
+            self._intake.take(wanted=self._wants_input())
+        except (DataError, InputUnreadableError) as error:
+            # What was read before it, and what runs, is not to suffer from it.
+            self._input_error = error
+            self._say(f"{error}; nothing new starts, running jobs go on to their ends")
+            self._drain(None)
 
     def _busy(self) -> bool:
         waits = self._schedule.next_delay() is not None or self._intake.waits_for_orphans

@@ -157,17 +157,18 @@ class _Rehearsing:
     # -- starts and ends
 
     def _start(self) -> None:
-        for pool, queue in self._schedule.pools.items():
-            free = self._free.get(pool)
-            if free is None:
-                free = self._free[pool] = list(range(1, self._score.slots + 1))
-            while queue.ready and free and self._gate.allowed(self._now):
-                ((attempt, job),) = self._schedule.take(pool, 1)
-                end = self._now + self._durations[job.id - 1]
-                start = Start(job.id, self._now, end, pool, heapq.heappop(free))
-                self._starts.append(start)
-                heapq.heappush(self._ends, (end, len(self._starts), attempt, start))
-                self._gate.started(self._now)
+        while len(self._ends) < self._score.slots and self._gate.allowed(self._now):
+            ready = [(queue.first, name) for name, queue in self._schedule.pools.items() if queue.ready]
+            if not ready:
+                return
+            pool = min(ready)[1]
+            free = self._free.setdefault(pool, list(range(1, self._score.slots + 1)))
+            ((attempt, job),) = self._schedule.take(pool, 1)
+            end = self._now + self._durations[job.id - 1]
+            start = Start(job.id, self._now, end, pool, heapq.heappop(free))
+            self._starts.append(start)
+            heapq.heappush(self._ends, (end, len(self._starts), attempt, start))
+            self._gate.started(self._now)
 
     def _end(self) -> None:
         """All that ends now does, in the order in which it started."""
@@ -184,9 +185,8 @@ class _Rehearsing:
     def _next(self) -> float | None:
         """When something happens next; None: it is over."""
         moments = [self._ends[0][0]] if self._ends else []
-        if self._score.delay and any(
-            queue.ready and self._free[name] for name, queue in self._schedule.pools.items()
-        ):
+        room = len(self._ends) < self._score.slots
+        if self._score.delay and room and any(queue.ready for queue in self._schedule.pools.values()):
             moments.append(self._gate.next_look(self._now))
         # While something runs, only a barrier that is reached is due: the others make progress.
         if self._score.rules.groups and not self._schedule.idle and (self._closing or not self._ends):

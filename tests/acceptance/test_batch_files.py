@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from datetime import datetime
+
 from tests.support.cli import Program
 
 BATCH = """\
@@ -77,3 +81,22 @@ def test_failed_part_is_retried_with_what_it_held_up(program: Program) -> None:
     (program.work / "ok").touch()
     done = program("retry")
     assert (done.returncode, done.stdout) == (0, b"two\n")
+
+
+def test_so_many_jobs_at_once_whatever_their_tools(program: Program) -> None:
+    jobs = [
+        {"bash": "sleep 0.1"},
+        {"python": {"call": "time:sleep", "args": [0.1]}},
+        {"read": {"path": "b.json"}},
+        {"bash": "sleep 0.1"},
+        {"python": {"call": "time:sleep", "args": [0.1]}},
+    ]
+    (program.work / "b.json").write_text(json.dumps({"jobs": jobs}))
+    assert program("run", "-j1", "-f", "b.json").returncode == 0
+    spans = sorted(
+        (datetime.fromisoformat(row["started_at"]).timestamp(), row["wall"], row["seq"])
+        for row in program.results()
+    )
+    assert [seq for _, _, seq in spans] == [1, 2, 3, 4, 5], "in the order of the file"
+    for (began, wall, _), (following, _, _) in itertools.pairwise(spans):
+        assert began + wall <= following + 0.01
