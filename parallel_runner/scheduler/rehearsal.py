@@ -33,7 +33,7 @@ class Score:
     terms: Sequence[Terms]
     rules: BatchRules = field(default_factory=BatchRules)
     slots: int = 1
-    """Jobs of one tool at once."""
+    """Jobs at once, of whatever tools."""
     delay: float = 0.0
     """Seconds between two starts."""
     adaptive: bool = False
