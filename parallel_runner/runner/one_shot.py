@@ -33,7 +33,7 @@ from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
 from parallel_runner.runner.recording import Told, told_of
 from parallel_runner.runner.records import Records
-from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
+from parallel_runner.runner.regiven import add_missing, find_batch_of, not_taken_up, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
@@ -144,6 +144,8 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
         )
         given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
         view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} new")
+        if other := not_taken_up(row.header, new.header):
+            view.stderr(f"{batch_name(row.id)} keeps what it was started with; not taken up: {', '.join(other)}")
         if given.missing:
             view.stderr(f"{batch_name(row.id)}: {given.missing} open jobs are not in this input; they run as well")
 
