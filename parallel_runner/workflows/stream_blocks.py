@@ -6,6 +6,7 @@ A block is cut behind the last record that ends in it. Between records: `end` of
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -56,7 +57,7 @@ class Cutter:
         self._edge = re.compile(end + (b"(?=%b)" % start if start else b""), re.MULTILINE)
         self._edges = re.compile(end + (b"|(?:%b)" % start if start else b""), re.MULTILINE)
         self._free = not blocks.end and not blocks.start
-        self._literal = blocks.end == b"\\\n" and not blocks.start and blocks.lines == 1
+        self._literal = _literally(blocks.end), _literally(blocks.start)
         self._seen = self._from = 0
         """Records counted in the buffer, and up to where."""
 
@@ -104,7 +105,7 @@ class Cutter:
             cut = self._last_edge(self._size)
             if cut:
                 return cut
-            self._size = int(self._size * _GROWTH) + 1
+            self._size = math.ceil(self._size * _GROWTH + 1)
         return None
 
     def _cut_by_count(self, wanted: int) -> int | None:
@@ -124,11 +125,19 @@ class Cutter:
     def _last_edge(self, size: int) -> int:
         if self._free:
             return size
-        if self._literal:
-            return self._buffer.rfind(b"\n", 0, size) + 1
+        ends, begins = self._literal
+        if ends is not None and begins is not None and self._blocks.lines == 1:
+            place = self._buffer.rfind(ends + begins, 0, size)
+            return place + len(ends) if place >= 0 else 0
         places = [match.end() for match in self._edge.finditer(self._buffer[:size]) if match.end()]
         whole = len(places) // self._blocks.lines * self._blocks.lines
         return places[whole - 1] if whole else 0
+
+
+def _literally(pattern: bytes) -> bytes | None:
+    """The one text that a regular expression matches, where it is nothing but that text."""
+    text = re.sub(rb"\\(.)", rb"\1", pattern, flags=re.DOTALL)
+    return text if re.escape(text) == pattern else None
 
 
 @dataclass
