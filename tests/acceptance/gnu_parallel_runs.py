@@ -279,5 +279,11 @@ DIFFERENT = [
         0,
         b"<a\nb><c>",
     ),
+    Different(
+        Case("-r with --pipe", "--pipe -r cat", b"a\n\n  \nb\n"),
+        "data that passes through stays as it is",
+        0,
+        b"a\n\n  \nb\n",
+    ),
     Different(Case("--unique", "--unique echo ::: a b a c b"), "GNU parallel has no such option", 0, b"a\nb\nc\n"),
 ]
