@@ -117,9 +117,9 @@ def _what_and_where(error: Any, text: str) -> tuple[str, int]:
 
     if isinstance(error, yaml.reader.ReaderError):
         # The C parser counts bytes, the other one characters.
-        read: str | bytes = text.encode() if hasattr(yaml, "CSafeLoader") else text
-        before = read[: error.position]
-        line = before.count(b"\n" if isinstance(before, bytes) else "\n") + 1
+        in_bytes = hasattr(yaml, "CSafeLoader")
+        before = text.encode()[: error.position] if in_bytes else text[: error.position].encode()
+        line = before.count(b"\n") + 1
         told = str(error.reason)
         return (f"{told} (#x{error.character:04x})" if isinstance(error.character, int) else told), line
     mark = getattr(error, "problem_mark", None)
