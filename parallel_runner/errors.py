@@ -19,6 +19,8 @@ EXIT_BAD_CONFIG = 105
 EXIT_UNREACHABLE = 106
 EXIT_STATE = 107
 EXIT_INTERNAL = 108
+EXIT_PENDING = 109
+"""Nothing failed, and not all has ended: the batch was paused."""
 EXIT_BATCH_DEADLINE = 124
 EXIT_SIGNAL_BASE = 128
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.model.job import Job
 from parallel_runner.reports.summary import Failures
 from parallel_runner.runner.printing import Printer
@@ -28,6 +29,8 @@ class Ended(NamedTuple):
     """The exit code that `--halt` asked for, when its limit was reached."""
     overdue: bool = False
     """The batch's deadline came first."""
+    input_error: ParallelRunnerError | None = None
+    """Why no more of the input could be read."""
 
 
 class Audience(NamedTuple):
@@ -40,5 +43,7 @@ class Audience(NamedTuple):
     """Hears of each committed end of an attempt."""
     say: Callable[[str], None]
     """A line for people; never waits for who reads it."""
+    slots: bool = False
+    """Ends are told with the slots that they come from."""
     command: Callable[[Job, int], bytes] | None = None
     """What is printed on stderr when a job starts in a slot."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from parallel_runner.errors import EXIT_BATCH_DEADLINE, EXIT_SIGNAL_BASE, EXIT_STATE
+from parallel_runner.errors import EXIT_BATCH_DEADLINE, EXIT_PENDING, EXIT_SIGNAL_BASE, EXIT_STATE
 from parallel_runner.ids import batch_name
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.lifecycle import State
@@ -68,6 +68,8 @@ def conclude(session: Session, ended: Ended, view: View, wall: float, *, own_fai
     _tell(session.journal, tally, pending, ended, view, wall)
     if ended.signal is not None:
         return EXIT_SIGNAL_BASE + ended.signal
+    if ended.input_error is not None:
+        return ended.input_error.exit_code
     if ended.overdue:
         return EXIT_BATCH_DEADLINE
     if ended.halted is not None:
@@ -76,6 +78,8 @@ def conclude(session: Session, ended: Ended, view: View, wall: float, *, own_fai
     halt = view.conduct.halt
     unreached = exit_code_unreached(halt, Tally(failed, sum(tally.values()), 0)) if halt is not None else None
     code = summary.exit_code(failed) if unreached is None else unreached
+    if not code and pending:
+        return EXIT_PENDING
     # Whoever reads the output has not got it whole, though every job succeeded.
     return EXIT_STATE if not code and ended.failures.unkept else code
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 
 from parallel_runner.clock import Clock
 from parallel_runner.model.job import Job
@@ -61,15 +62,23 @@ class Leasing:
         self._grow(ready, slots)
         one_by_one = self._pacing.one_by_one
         staged = self._recorder.staged
-        for offer in self._executor.offers():
+        offers = self._executor.offers()
+        # What is wanted is so many jobs at once, of whatever tools, and not so many of each.
+        busy = sum(bool(offer.held) or offer.worker in staged for offer in offers)
+        several = len(ready) > 1
+        if several:
+            offers = sorted(offers, key=lambda offer: (offer.held, _first(ready, offer.pool)))
+        for offer in offers:
             queue = ready.get(offer.pool)
-            if queue is None or not queue.ready or offer.worker in staged:
+            if queue is None or not queue.ready or offer.worker in staged or (not offer.held and busy >= slots):
                 continue
-            gated = queue.gated or one_by_one
+            # A job that waits at a worker of one pool keeps a slot from those of the others that come before it.
+            gated = queue.gated or one_by_one or several
             size = frame_size(queue.durations, len(queue.ready), slots, gated=gated)
             ahead = not gated and runs_ahead(queue.durations, len(queue.ready), slots)
             count = min(room(offer.held, size, ahead=ahead), allowed)
             if count:
+                busy += not offer.held
                 self._stage(offer.pool, offer.worker, count)
             if one_by_one and count:
                 self._pacing.gate.started(self._clock.monotonic())
@@ -131,6 +140,8 @@ class Leasing:
         if any(queue.ready for queue in self._schedule.pools.values()):
             return
         offers = self._executor.offers()
+        if sum(bool(offer.held) for offer in offers) >= self._slots.want:
+            return
         idle = {offer.pool for offer in offers if not offer.held}
         for offer in offers:
             if offer.held > 1 and offer.pool in idle and offer.worker not in self._asked_back:
@@ -155,3 +166,9 @@ class Leasing:
     def next_ask(self) -> float | None:
         """When slots that were refused are asked for again (monotonic seconds)."""
         return self._slots.next_ask()
+
+
+def _first(ready: Mapping[str, PoolQueue], pool: str) -> float:
+    """The next job of a pool, as a number to sort by."""
+    queue = ready.get(pool)
+    return queue.first if queue is not None and queue.ready else math.inf

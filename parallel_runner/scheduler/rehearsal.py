@@ -33,9 +33,11 @@ class Score:
     terms: Sequence[Terms]
     rules: BatchRules = field(default_factory=BatchRules)
     slots: int = 1
-    """Jobs of one tool at once."""
+    """Jobs at once, of whatever tools."""
     delay: float = 0.0
     """Seconds between two starts."""
+    adaptive: bool = False
+    """The delay shrinks with each success."""
     barrier_timeout: float = 30.0
     """Seconds, where the rules do not say."""
     barrier_delay: float = 0.0
@@ -92,7 +94,7 @@ class _Rehearsing:
         self._course = Course(
             0, _unbounded(score.rules), score.terms, 0.0, timeout=score.barrier_timeout, delay=score.barrier_delay
         )
-        self._gate = StartGate(Gates(delay=score.delay))
+        self._gate = StartGate(Gates(delay=score.delay, adaptive=score.adaptive))
         self._free: dict[str, list[int]] = {}
         self._ends: list[tuple[float, int, int, Start]] = []
         """(moment, how many had started, attempt, start): what runs."""
@@ -155,17 +157,18 @@ class _Rehearsing:
     # -- starts and ends
 
     def _start(self) -> None:
-        for pool, queue in self._schedule.pools.items():
-            free = self._free.get(pool)
-            if free is None:
-                free = self._free[pool] = list(range(1, self._score.slots + 1))
-            while queue.ready and free and self._gate.allowed(self._now):
-                ((attempt, job),) = self._schedule.take(pool, 1)
-                end = self._now + self._durations[job.id - 1]
-                start = Start(job.id, self._now, end, pool, heapq.heappop(free))
-                self._starts.append(start)
-                heapq.heappush(self._ends, (end, len(self._starts), attempt, start))
-                self._gate.started(self._now)
+        while len(self._ends) < self._score.slots and self._gate.allowed(self._now):
+            ready = [(queue.first, name) for name, queue in self._schedule.pools.items() if queue.ready]
+            if not ready:
+                return
+            pool = min(ready)[1]
+            free = self._free.setdefault(pool, list(range(1, self._score.slots + 1)))
+            ((attempt, job),) = self._schedule.take(pool, 1)
+            end = self._now + self._durations[job.id - 1]
+            start = Start(job.id, self._now, end, pool, heapq.heappop(free))
+            self._starts.append(start)
+            heapq.heappush(self._ends, (end, len(self._starts), attempt, start))
+            self._gate.started(self._now)
 
     def _end(self) -> None:
         """All that ends now does, in the order in which it started."""
@@ -174,6 +177,7 @@ class _Rehearsing:
             del self._schedule.held[attempt]
             self._locks.pop(start.place, None)
             heapq.heappush(self._free[start.pool], start.slot)
+            self._gate.ended(succeeded=True)
             self._skip(self._schedule.ended(start.place, State.SUCCEEDED))
 
     # -- time
@@ -181,9 +185,8 @@ class _Rehearsing:
     def _next(self) -> float | None:
         """When something happens next; None: it is over."""
         moments = [self._ends[0][0]] if self._ends else []
-        if self._score.delay and any(
-            queue.ready and self._free[name] for name, queue in self._schedule.pools.items()
-        ):
+        room = len(self._ends) < self._score.slots
+        if self._score.delay and room and any(queue.ready for queue in self._schedule.pools.values()):
             moments.append(self._gate.next_look(self._now))
         # While something runs, only a barrier that is reached is due: the others make progress.
         if self._score.rules.groups and not self._schedule.idle and (self._closing or not self._ends):

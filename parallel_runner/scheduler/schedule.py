@@ -25,6 +25,11 @@ class PoolQueue:
     durations: Durations = field(default_factory=Durations)
     gated: bool = False
 
+    @property
+    def first(self) -> int:
+        """The job that is next; some job must be ready."""
+        return next(iter(self.ready)).id
+
 
 class Schedule:
     """The jobs of one batch that are in memory. Decides; does nothing."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 from parallel_runner.errors import DataError
-from parallel_runner.workflows.quoting import quote
+from parallel_runner.workflows.quoting import Place, Scanner, quote
 
 _PLAIN = re.compile(r"[A-Za-z0-9_%+,\-./:@]+\Z")
 _ANY_NAME = re.compile(r"(\$?)(\{\{?)([^{}]+?)(:raw)?(\}\}?)")
@@ -23,15 +22,6 @@ _ANY_NAME = re.compile(r"(\$?)(\{\{?)([^{}]+?)(:raw)?(\}\}?)")
 
 class PlaceholderError(DataError):
     """A value cannot be filled in where its placeholder stands."""
-
-
-class Place(Enum):
-    """Where in a command line a placeholder stands."""
-
-    BARE = "bare"
-    DOUBLE = "in double quotes"
-    SINGLE = "in single quotes"
-    OPAQUE = "where no quoting is safe"
 
 
 @lru_cache(maxsize=256)
@@ -109,7 +99,7 @@ def _quoted(value: str, place: Place, mark: str) -> str:
         return value
     if place is Place.SINGLE:
         return value.replace("'", "'\\''")
-    if place is Place.OPAQUE:
+    if place in (Place.OPAQUE, Place.ANSI, Place.COMMENT):
         raise PlaceholderError(
             f"{mark} stands where {value!r} cannot be quoted (a here-document, backquotes, ${{…}}, arithmetic or a "
             f"comment); use env or stdin, or say {mark[:-1]}:raw}}"
@@ -121,96 +111,5 @@ def _quoted(value: str, place: Place, mark: str) -> str:
 @lru_cache(maxsize=256)
 def _places(text: str, names: tuple[str, ...], shell: str) -> tuple[tuple[re.Match[str], Place], ...]:
     matches = tuple(_pattern(names).finditer(text))
-    scanner = _Scanner(text, shell)
+    scanner = Scanner(text, shell)
     return tuple((match, scanner.place(match.start(), match.end())) for match in matches)
-
-
-_OPAQUE = frozenset({"`", "${", "((", "$'", "#"})
-
-
-class _Scanner:
-    """Reads a command line just closely enough to know which quotes are open. In doubt, nothing is safe."""
-
-    def __init__(self, text: str, shell: str) -> None:
-        self._text = text
-        self._sh = shell == "sh"
-        # An unbalanced parenthesis of a case pattern looks like the end of a substitution.
-        self._has_case = re.search(r"\bcase\b", text) is not None
-        self._at = 0
-        self._open: list[str] = []
-        self._lost = False
-
-    def place(self, start: int, end: int) -> Place:
-        """Where a placeholder stands; called from left to right."""
-        while self._at < start:
-            self._step()
-        overrun, self._at = self._at > start, max(self._at, end)
-        if self._lost or overrun or any(one in _OPAQUE for one in self._open):
-            return Place.OPAQUE
-        top = self._open[-1] if self._open else "("
-        return {"'": Place.SINGLE, '"': Place.DOUBLE}.get(top, Place.BARE)
-
-    def _step(self) -> None:
-        """Past the next character, or what it begins."""
-        text, at = self._text, self._at
-        here, top = text[at], self._open[-1] if self._open else ""
-        self._at += 1
-        if top == "'":
-            self._close_if(here == "'")
-        elif top == "#":
-            self._close_if(here == "\n")
-        elif here == "\\":
-            self._at += 1
-        elif top == "$'":
-            self._close_if(here == "'")
-        elif top == "`":
-            self._close_if(here == "`")
-        elif top == '"' and here == '"':
-            self._close_if(True)
-        elif here == "`":
-            self._open.append("`")
-        elif here == "$":
-            self._dollar(at, quoted=top == '"')
-        elif top != '"':
-            self._bare(here, at, top)
-
-    def _close_if(self, end: bool) -> None:
-        if end:
-            self._open.pop()
-
-    def _dollar(self, at: int, *, quoted: bool) -> None:
-        text = self._text
-        if text.startswith("$((", at):
-            self._open += ["((", "(("]
-            self._at += 2
-        elif text.startswith("$(", at):
-            self._open.append("$(")
-            self._lost = self._lost or self._has_case
-            self._at += 1
-        elif text.startswith("${", at):
-            self._open.append("${")
-            self._at += 1
-        elif text.startswith("$'", at) and not quoted:
-            # dash knows no such quotes.
-            self._lost = self._lost or self._sh
-            self._open.append("$'")
-            self._at += 1
-
-    def _bare(self, here: str, at: int, top: str) -> None:
-        text = self._text
-        if here in "'\"":
-            # Within `${…}` it may be a quote or none, by what is around it.
-            self._lost = self._lost or top == "${"
-            self._open.append(here)
-        elif (here == "}" and top == "${") or (here == ")" and top in ("(", "((", "$(")):
-            self._open.pop()
-        elif here == "(" and top != "${":
-            twice = text.startswith("((", at)
-            self._open += ["((", "(("] if twice else ["((" if top == "((" else "("]
-            self._at += twice
-        elif here == "#" and top != "${" and top != "((" and (at == 0 or text[at - 1] in " \t\n;&|()"):
-            self._open.append("#")
-        elif here == "<" and text.startswith("<<<", at):
-            self._at += 2
-        elif here == "<" and text.startswith("<<", at):
-            self._lost = True  # What comes after may be a here-document, which quotes mean nothing to.

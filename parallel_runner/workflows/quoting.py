@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from enum import Enum
 
-from parallel_runner.errors import UsageError
+from parallel_runner.errors import DataError
 
 _PLAIN = re.compile(rb"[A-Za-z0-9_+./-]+\Z")
 _SPECIAL_IN_DOUBLE = re.compile(rb'[\\"$`]')
@@ -52,117 +53,149 @@ def in_comment(value: bytes) -> bytes:
     return value.replace(b"\n", b" ")
 
 
-_QUOTERS: dict[str, Quoter] = {"": quote, "'": in_single, '"': in_double, "$'": in_ansi, "#": in_comment}
-_WORD_START = b" \t\n;&|()"
+class Place(Enum):
+    """Where in a command line a placeholder stands."""
+
+    BARE = "bare"
+    DOUBLE = "in double quotes"
+    SINGLE = "in single quotes"
+    ANSI = "in $'…'"
+    COMMENT = "in a comment"
+    OPAQUE = "where no quoting is safe"
 
 
-class _Scanner:
-    """Where in the shell's quoting a text stands."""
-
-    def __init__(self) -> None:
-        self.stack = [""]
-        """What is open: '' command, ' " $' # ` and ( for a command in $( )."""
-        self.escaped = False
-        self.before = b"\n"
-        self.here_document = False
-        """A here-document was announced; it begins with the next line."""
-        self.in_here_document = False
-
-    def feed(self, text: bytes) -> None:
-        """Read on."""
-        at = 0
-        while at < len(text):
-            at += self._step(text, at)
-
-    def _step(self, text: bytes, at: int) -> int:
-        char, top = text[at : at + 1], self.stack[-1]
-        if self.escaped:
-            self.escaped = False
-            self.before = b"x"
-            return 1
-        if top == "'":
-            self._close_at(char, b"'")
-        elif top == "#":
-            self._close_at(char, b"\n")
-            self.before = char
-        elif char == b"\\":
-            self.escaped = True
-        elif top == "$'":
-            self._close_at(char, b"'")
-        elif top == '"':
-            return self._in_double(text, at, char)
-        else:
-            return self._in_command(text, at, char)
-        return 1
-
-    def _close_at(self, char: bytes, closing: bytes) -> None:
-        if char == closing:
-            self.stack.pop()
-
-    def _in_double(self, text: bytes, at: int, char: bytes) -> int:
-        if char == b'"':
-            self.stack.pop()
-        elif text[at : at + 2] == b"$(":
-            self.stack.append("(")
-            self.before = b"("
-            return 2
-        elif char == b"`":
-            self._backtick()
-        return 1
-
-    def _in_command(self, text: bytes, at: int, char: bytes) -> int:
-        if text[at : at + 2] == b"$'":
-            self.stack.append("$'")
-            return 2
-        if char in (b"'", b'"'):
-            self.stack.append(char.decode())
-        elif char == b"#" and self.before in _WORD_START:
-            self.stack.append("#")
-        elif char == b"`":
-            self._backtick()
-        elif char == b"(":
-            self.stack.append("(")
-        elif char == b")" and self.stack[-1] == "(":
-            self.stack.pop()
-        elif text[at : at + 2] == b"<<":
-            self.here_document = self.here_document or text[at : at + 3] != b"<<<"
-            self.before = b"<"
-            return 3 if text[at : at + 3] == b"<<<" else 2
-        elif char == b"\n" and self.here_document:
-            self.in_here_document = True
-        self.before = char
-        return 1
-
-    def _backtick(self) -> None:
-        if self.stack[-1] == "`":
-            self.stack.pop()
-        else:
-            self.stack.append("`")
+def _only_plain(value: bytes) -> bytes:
+    if _PLAIN.match(value):
+        return value
+    told = value[:60].decode("utf-8", "backslashreplace")
+    raise DataError(
+        f"{told!r} cannot be quoted where its placeholder stands in the template (backquotes, ${{…}}, arithmetic, "
+        "a here-document, behind a backslash); use $(…), or {:raw} where the values are trusted"
+    )
 
 
-def quoters(texts: Sequence[bytes], raw: Sequence[bool]) -> list[Quoter]:
+_QUOTERS: dict[Place, Quoter] = {
+    Place.BARE: quote,
+    Place.SINGLE: in_single,
+    Place.DOUBLE: in_double,
+    Place.ANSI: in_ansi,
+    Place.COMMENT: in_comment,
+    Place.OPAQUE: _only_plain,
+}
+
+
+def quoters(texts: Sequence[bytes], raw: Sequence[bool], shell: str = "bash") -> list[Quoter]:
     """How to fill in the placeholders between `texts`; `raw` says of which ones nothing is to be quoted.
 
-    Raises:
-        UsageError: a placeholder stands where no quoting is safe.
+    Where no quoting is safe, the quoter lets plain values through and raises DataError for others.
     """
-    scanner = _Scanner()
+    # A letter stands for each placeholder: all that matters is that it is part of a word.
+    text = "x".join(one.decode("latin-1") for one in texts)
+    scanner = Scanner(text, shell)
     found: list[Quoter] = []
-    for text, as_it_is in zip(texts, raw, strict=False):
-        scanner.feed(text)
-        if as_it_is:
-            found.append(unquoted)
-            continue
-        if scanner.escaped:
-            raise UsageError("a backslash stands before a placeholder in the template; take it away")
-        if scanner.in_here_document:
-            raise UsageError(
-                "a placeholder in a here-document cannot be quoted safely; "
-                "put it outside, or write {:raw} where the values are trusted"
-            )
-        top = scanner.stack[-1]
-        if "`" in scanner.stack:
-            raise UsageError("a placeholder within backticks cannot be quoted safely; use $(…) instead")
-        found.append(_QUOTERS.get(top, quote))
-        scanner.before = b"x"
+    start = 0
+    for one, as_it_is in zip(texts, raw, strict=False):
+        start += len(one)
+        place = scanner.place(start, start + 1)
+        found.append(unquoted if as_it_is else _QUOTERS[place])
+        start += 1
     return found
+
+
+_OPAQUE = frozenset({"`", "${", "(("})
+_PLACES = {"'": Place.SINGLE, '"': Place.DOUBLE, "$'": Place.ANSI, "#": Place.COMMENT}
+
+
+class Scanner:
+    """Reads a command line just closely enough to know which quotes are open. In doubt, nothing is safe."""
+
+    def __init__(self, text: str, shell: str) -> None:
+        self._text = text
+        self._sh = shell == "sh"
+        # An unbalanced parenthesis of a case pattern looks like the end of a substitution.
+        self._has_case = re.search(r"\bcase\b", text) is not None
+        self._at = 0
+        self._open: list[str] = []
+        self._lost = False
+        self._escaped = -1
+        """Where the last escaped character stands."""
+
+    def place(self, start: int, end: int) -> Place:
+        """Where a placeholder stands; called from left to right."""
+        while self._at < start:
+            self._step()
+        overrun, self._at = self._at > start, max(self._at, end)
+        if self._lost or overrun or any(one in _OPAQUE for one in self._open):
+            return Place.OPAQUE
+        return _PLACES.get(self._open[-1] if self._open else "", Place.BARE)
+
+    def _step(self) -> None:
+        """Past the next character, or what it begins."""
+        text, at = self._text, self._at
+        here, top = text[at], self._open[-1] if self._open else ""
+        self._at += 1
+        if top == "'":
+            self._close_if(here == "'")
+        elif top == "#":
+            self._close_if(here == "\n")
+        elif here == "\\":
+            self._escaped = self._at
+            self._at += 1
+        elif top == "$'":
+            self._close_if(here == "'")
+        elif top == "`":
+            self._close_if(here == "`")
+        elif top == '"' and here == '"':
+            self._close_if(True)
+        elif here == "`":
+            self._open.append("`")
+        elif here == "$":
+            self._dollar(at, quoted=top == '"')
+        elif top != '"':
+            self._bare(here, at, top)
+
+    def _close_if(self, end: bool) -> None:
+        if end:
+            self._open.pop()
+
+    def _dollar(self, at: int, *, quoted: bool) -> None:
+        text = self._text
+        if text.startswith("$((", at):
+            self._open += ["((", "(("]
+            self._at += 2
+        elif text.startswith("$(", at):
+            self._open.append("$(")
+            self._lost = self._lost or self._has_case
+            self._at += 1
+        elif text.startswith("${", at):
+            self._open.append("${")
+            self._at += 1
+        elif text.startswith("$'", at) and not quoted:
+            # dash knows no such quotes.
+            self._lost = self._lost or self._sh
+            self._open.append("$'")
+            self._at += 1
+        elif text.startswith("$[", at):
+            self._lost = True  # Old arithmetic; where it ends is not worth knowing.
+
+    def _bare(self, here: str, at: int, top: str) -> None:
+        text = self._text
+        if here in "'\"":
+            # Within `${…}` it may be a quote or none, by what is around it.
+            self._lost = self._lost or top == "${"
+            self._open.append(here)
+        elif (here == "}" and top == "${") or (here == ")" and top in ("(", "((", "$(")):
+            self._open.pop()
+        elif here == "(" and top != "${":
+            twice = text.startswith("((", at)
+            self._open += ["((", "(("] if twice else ["((" if top == "((" else "("]
+            self._at += twice
+        elif here == "#" and top != "${" and top != "((" and (at == 0 or text[at - 1] in " \t\n;&|()"):
+            if at == 0 or self._escaped != at - 1:
+                self._open.append("#")
+            elif text[at - 1] == "\n":
+                self._lost = True  # The line goes on: in a word, or between words.
+        elif here == "<" and text.startswith("<<<", at):
+            self._at += 2
+        elif here == "<" and text.startswith("<<", at):
+            self._lost = True  # What comes after may be a here-document, which quotes mean nothing to.

@@ -52,12 +52,9 @@ class Cutter:
         self._buffer = b""
         self._headers = blocks.header
         self._header = b""
-        self._edge = re.compile(
-            b"(?:" + blocks.end + b")" + (b"(?=" + blocks.start + b")" if blocks.start else b"")
-        )
-        self._edges = re.compile(
-            b"(?:" + blocks.end + b")|(?:" + blocks.start + b")" if blocks.start else blocks.end
-        )
+        end, start = b"(?:%b)" % blocks.end, blocks.start
+        self._edge = re.compile(end + (b"(?=%b)" % start if start else b""), re.MULTILINE)
+        self._edges = re.compile(end + (b"|(?:%b)" % start if start else b""), re.MULTILINE)
         self._free = not blocks.end and not blocks.start
         self._literal = blocks.end == b"\\\n" and not blocks.start and blocks.lines == 1
         self._seen = self._from = 0
@@ -72,16 +69,20 @@ class Cutter:
         while (cut := self._cut()) is not None:
             block, self._buffer = self._buffer[:cut], self._buffer[cut:]
             self._seen = self._from = 0
-            if block.strip() or not self._blocks.skip_blank:
-                yield self._dressed(block)
+            yield from self._dressed(block)
 
     def end(self) -> Iterator[bytes]:
         """The blocks that are left."""
-        self._headers = 0
+        if self._headers:
+            # Fewer lines than the header was to have: then it is no header.
+            self._buffer, self._header, self._headers = self._header + self._buffer, b"", 0
         yield from self.feed(b"")
+        if self._blocks.lines > 1 and self._blocks.records is None and (cut := self._last_edge(len(self._buffer))):
+            # Records that are whole do not go with the one that is not.
+            block, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            yield from self._dressed(block)
         block, self._buffer = self._buffer, b""
-        if block.strip() or (block and not self._blocks.skip_blank):
-            yield self._dressed(block)
+        yield from self._dressed(block)
 
     def _take_header(self) -> None:
         while self._headers and (place := self._buffer.find(b"\n")) >= 0:
@@ -89,10 +90,12 @@ class Cutter:
             self._buffer = self._buffer[place + 1 :]
             self._headers -= 1
 
-    def _dressed(self, block: bytes) -> bytes:
+    def _dressed(self, block: bytes) -> Iterator[bytes]:
+        """The block as a job gets it; none where there is nothing in it."""
         if self._blocks.strip and not self._free:
             block = self._edges.sub(b"", block)
-        return self._header + block
+        if block.strip() or (block and not self._blocks.skip_blank):
+            yield self._header + block
 
     def _cut(self) -> int | None:
         if self._blocks.records is not None:

@@ -61,7 +61,7 @@ def compile_template(template: Template, sources: int | None = None) -> Maker:
         sources: how many values come for each job, where that is known.
 
     Raises:
-        UsageError: `{3}` where there are two sources, or a placeholder where no quoting is safe.
+        UsageError: `{3}` where there are two sources.
     """
     parts = template.reader.read(template.text)
     for mark in parts.marks:
@@ -72,7 +72,7 @@ def compile_template(template: Template, sources: int | None = None) -> Maker:
     if parts.texts == _ALONE and parts.marks[0] == Mark("values"):
         # `{}` alone is the command line itself, as if there were no template.
         return _script(template, parts, [unquoted])
-    filling = quoters(parts.texts, [mark.raw for mark in parts.marks])
+    filling = quoters(parts.texts, [mark.raw for mark in parts.marks], template.shell)
     script = _repeated(template, parts, filling) if template.repeat else _script(template, parts, filling)
     return _direct(template, parts, script) or script
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from datetime import datetime
+
 from tests.support.cli import Program
 
 BATCH = """\
@@ -98,3 +102,22 @@ def test_what_a_file_or_a_command_line_says_does_not_reach_the_terminal_as_it_is
         }
     done = program("run", "-f", "b.json")
     assert b"there is no key" in done.stderr
+
+
+def test_so_many_jobs_at_once_whatever_their_tools(program: Program) -> None:
+    jobs = [
+        {"bash": "sleep 0.1"},
+        {"python": {"call": "time:sleep", "args": [0.1]}},
+        {"read": {"path": "b.json"}},
+        {"bash": "sleep 0.1"},
+        {"python": {"call": "time:sleep", "args": [0.1]}},
+    ]
+    (program.work / "b.json").write_text(json.dumps({"jobs": jobs}))
+    assert program("run", "-j1", "-f", "b.json").returncode == 0
+    spans = sorted(
+        (datetime.fromisoformat(row["started_at"]).timestamp(), row["wall"], row["seq"])
+        for row in program.results()
+    )
+    assert [seq for _, _, seq in spans] == [1, 2, 3, 4, 5], "in the order of the file"
+    for (began, wall, _), (following, _, _) in itertools.pairwise(spans):
+        assert began + wall <= following + 0.01

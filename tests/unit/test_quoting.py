@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel_runner.errors import UsageError
+from parallel_runner.errors import DataError
 from parallel_runner.workflows.quoting import in_comment, quote, quoters
 from parallel_runner.workflows.template import Template, compile_template
 
@@ -39,19 +39,34 @@ def test_written_as_gnu_parallel_writes_it(value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    "text",
     [
-        (b"echo \\{}", "backslash"),
-        (b'echo "\\{}"', "backslash"),
-        (b"echo `ls {}`", "backticks"),
-        (b'echo "`ls {}`"', "backticks"),
-        (b"cat <<EOF\n{}\nEOF", "here-document"),
+        b"echo \\{}",
+        b'echo "\\{}"',
+        b"echo `ls {}`",
+        b'echo "`ls {}`"',
+        b"cat <<EOF\n{}\nEOF",
+        b'echo "${x:-"{}"}"',
+        b"echo $[ {} ]",
+        b"echo $(( {} ))",
+        b'printf %s "$(case a in a) printf %s {};; esac)"',
+        b"printf %s a\\\n#'b\n{}'",
     ],
 )
-def test_places_that_no_quoting_makes_safe_are_refused(text: bytes, reason: str) -> None:
-    with pytest.raises(UsageError, match=reason):
-        compile_template(Template((text,)), 1)
-    compile_template(Template((text.replace(b"{}", b"{:raw}"),)), 1)
+def test_places_that_no_quoting_makes_safe_take_plain_values_only(text: bytes) -> None:
+    make = compile_template(Template((text,)), 1)
+    assert b"a/b.c" in make([b"a/b.c"], 1).command
+    with pytest.raises(DataError, match="cannot be quoted"):
+        make([b"$(touch x)"], 1)
+    assert (
+        b"$(touch x)"
+        in compile_template(Template((text.replace(b"{}", b"{:raw}"),)), 1)([b"$(touch x)"], 1).command
+    )
+
+
+def test_an_escaped_blank_begins_no_comment() -> None:
+    make = compile_template(Template((b"printf %s a\\ #{}",)), 1)
+    assert words(make([b"x y"], 1).command) == ["printf", "%s", "a #x y"]
 
 
 @pytest.mark.parametrize(
