@@ -25,6 +25,10 @@ EXIT_BATCH_DEADLINE = 124
 EXIT_SIGNAL_BASE = 128
 
 
+MOST_TOLD = 50
+"""Problems that the text of an error has; nobody reads more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """One thing wrong in what the user wrote."""
@@ -48,7 +52,9 @@ class ParallelRunnerError(Exception):
     def __init__(self, message: str = "", *, problems: Sequence[Problem] = ()) -> None:
         self.problems = tuple(problems)
         parts = [message] if message else []
-        parts += [str(problem) for problem in self.problems]
+        parts += [str(problem) for problem in self.problems[:MOST_TOLD]]
+        if (left := len(self.problems) - MOST_TOLD) > 0:
+            parts.append(f"and {left} more")
         super().__init__("\n".join(parts) or (self.__doc__ or "").strip())
 
 

@@ -54,8 +54,14 @@ def explain(key: str, home: str | None) -> None:
             line(text)
 
 
+def _schemas(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from parallel_runner.reports.schemas import RECORDS
+
+    return [name for name in (SETTINGS, BATCH, *RECORDS) if name.startswith(incomplete)]
+
+
 @command.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_schemas)
 def schema(name: str | None) -> None:
     """Print a JSON Schema: of the settings, of batch files, or of what a verb prints as JSON.
 

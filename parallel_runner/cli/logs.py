@@ -95,14 +95,28 @@ def command(
         if number is not None:
             name, wanted = name.rsplit(".", 1)[0], wanted._replace(attempt=number)
         if follow:
+            if number is not None:
+                raise UsageError(f"--follow shows a job from the attempt in hand on: give {name}")
             follow_job(journal, batch, job, only, wanted.chosen if wanted.pattern else None)
             return
         rows = _chosen_attempts(journal.attempts(batch.id, job), wanted.attempt)
         last = next(rows, None)
         if last is None:
-            which = f"attempt {wanted.attempt} of {name}" if wanted.attempt else name
-            raise UsageError(f"{which} has not ended yet; add --follow, or see `parallel-runner why {name}`")
+            raise UsageError(_no_such(journal, batch.id, job, name, wanted.attempt))
         _show(journal, last, wanted, b"")
+
+
+def _no_such(journal: Journal, batch: int, job: int, name: str, number: int | None) -> str:
+    """What to say where there is nothing to show of a job."""
+    if journal.is_pending(job):
+        which = f"attempt {number} of {name}" if number else name
+        return (
+            f"{which} has not ended yet; see `parallel-runner logs {name} --follow` or `parallel-runner why {name}`"
+        )
+    if not number:
+        return f"{name} has no attempt; see `parallel-runner why {name}`"
+    last = max((number_of(row.outcome.attempt) for row in journal.attempts(batch, job)), default=0)
+    return f"{name} has no attempt {number}: it ended after {last}"
 
 
 def _pattern(grep: str | None, ignore_case: bool) -> re.Pattern[bytes] | None:

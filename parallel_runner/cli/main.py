@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ import click
 from parallel_runner.errors import EXIT_INTERNAL, EXIT_STATE, EXIT_USAGE, ParallelRunnerError
 from parallel_runner.version import __version__
 
+_WIDEST = 4000
+"""Columns of a line of a message."""
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EBADF, errno.EFBIG)
 
 if TYPE_CHECKING:
@@ -99,7 +102,9 @@ def call(arguments: Sequence[str]) -> int:
     except click.exceptions.Abort:
         return 130
     except click.ClickException as error:
-        error.show(sys.stderr)
+        said = io.StringIO()
+        error.show(said)
+        _write(said.getvalue(), "")
         return EXIT_USAGE
     except ParallelRunnerError as error:
         tell(str(error))
@@ -122,9 +127,16 @@ def call(arguments: Sequence[str]) -> int:
 
 def tell(message: str) -> None:
     """One message on stderr, each line marked as ours; quiet when stderr is gone."""
+    _write(message, "parallel-runner: ")
+
+
+def _write(message: str, mark: str) -> None:
+    """Lines on stderr. They may quote what others wrote: keys of a file, names of files, a command line."""
+    from parallel_runner.reports.plain import one_line
+
     try:
-        for line in message.splitlines():
-            sys.stderr.write(f"parallel-runner: {line}\n")
+        for line in message.rstrip("\n").split("\n"):
+            sys.stderr.write(f"{mark}{one_line(line, _WIDEST)}\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return

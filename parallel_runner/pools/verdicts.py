@@ -17,22 +17,29 @@ from parallel_runner.journal.segments import read_output
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Output
 from parallel_runner.model.ports import JobContext, Launch
-from parallel_runner.model.terms import Expectation, Terms, Validation
+from parallel_runner.model.terms import Expectation, Limits, Terms, Validation
 from parallel_runner.tools.bash import BashPayload, BashTool
 
 _SAID = 200
 """Bytes of what a check printed last that are told."""
 STDOUT, STDERR, EXIT = b"PARALLEL_RUNNER_STDOUT", b"PARALLEL_RUNNER_STDERR", b"PARALLEL_RUNNER_EXIT"
+SEARCH_TIME = 10.0
+"""Seconds that looking for one regular expression may take: some take for ever."""
+_FOUND, _NOT_FOUND = 0, 4
+Search = Callable[[Callable[[], int]], Outcome]
+"""Runs a function in a process of its own, within SEARCH_TIME; its result is the exit code."""
+_ENDED_FROM_OUTSIDE = frozenset({State.CANCELLED, State.INTERRUPTED})
 _SETTLED = frozenset({State.SUCCEEDED, State.FAILED})
 
 
-def meets(expect: Expectation, outcome: Outcome, outputs: str) -> Outcome:
+def meets(expect: Expectation, outcome: Outcome, outputs: str, search: Search) -> Outcome:
     """The outcome by what was expected: an exit code may be a success, and a success a failure.
 
     Args:
         expect: what was.
         outcome: of an attempt that was not ended from outside.
         outputs: directory of the segment files.
+        search: looks for regular expressions; when that is ended from outside, the attempt is.
     """
     if (
         outcome.exit_code is None
@@ -40,16 +47,9 @@ def meets(expect: Expectation, outcome: Outcome, outputs: str) -> Outcome:
         or outcome.failure not in (None, FailureClass.EXIT)
     ):
         return outcome
-    complaint = _complaint(expect, outcome, outputs)
-    if complaint:
-        return _failed(outcome, complaint)
-    return msgspec.structs.replace(outcome, state=State.SUCCEEDED, failure=None)
-
-
-def _complaint(expect: Expectation, outcome: Outcome, outputs: str) -> str:
     # What answered in part has its own exit code, and has succeeded.
     if outcome.exit_code not in expect.exit and not outcome.partial:
-        return f"exit code {outcome.exit_code}, expected {' or '.join(map(str, expect.exit))}"
+        return _failed(outcome, f"exit code {outcome.exit_code}, expected {' or '.join(map(str, expect.exit))}")
     for name, output, pattern, text in (
         ("stdout", outcome.out, expect.stdout, expect.stdout_contains),
         ("stderr", outcome.err, expect.stderr, expect.stderr_contains),
@@ -57,16 +57,45 @@ def _complaint(expect: Expectation, outcome: Outcome, outputs: str) -> str:
         if not pattern and not text:
             continue
         printed = b"".join(read_output(outputs, output)).decode("utf-8", "surrogateescape")
-        if pattern and not re.search(pattern, printed, re.MULTILINE):
-            return f"{name} has no match for {pattern!r}, which was expected"
+        if pattern:
+            look = search(_looking(pattern, printed))
+            if look.state in _ENDED_FROM_OUTSIDE:
+                return _ended_like(outcome, look)
+            if complaint := _complaint(look, name, pattern):
+                return _failed(outcome, complaint)
         if text and text not in printed:
-            return f"{name} does not contain {text!r}, which was expected"
-    return ""
+            return _failed(outcome, f"{name} does not contain {text!r}, which was expected")
+    return msgspec.structs.replace(outcome, state=State.SUCCEEDED, failure=None)
+
+
+def _looking(pattern: str, printed: str) -> Callable[[], int]:
+    return lambda: _FOUND if re.search(pattern, printed, re.MULTILINE) else _NOT_FOUND
+
+
+def _complaint(look: Outcome, name: str, pattern: str) -> str:
+    """What is wrong by the outcome of a search; empty: it found something."""
+    if look.exit_code == _FOUND:
+        return ""
+    if look.exit_code == _NOT_FOUND:
+        return f"{name} has no match for {pattern!r}, which was expected"
+    if look.state is State.TIMED_OUT:
+        return f"expect took too long to decide: looking for {pattern!r} in {name} was given up ({look.detail})"
+    how = look.detail or (f"exit code {look.exit_code}" if look.signal is None else f"signal {look.signal}")
+    return f"expect could not be decided: looking for {pattern!r} in {name} failed ({how})"
+
+
+def search_terms(terms: Terms) -> Terms:
+    """On what terms a regular expression is looked for: within its own time, under no limit of the job."""
+    return Terms(limits=Limits(timeout=SEARCH_TIME), leftovers=terms.leftovers)
 
 
 def _failed(outcome: Outcome, why: str) -> Outcome:
     detail = f"{why}; {outcome.detail}" if outcome.detail else why
     return msgspec.structs.replace(outcome, state=State.FAILED, failure=FailureClass.EXIT, detail=detail)
+
+
+def _ended_like(outcome: Outcome, other: Outcome) -> Outcome:
+    return msgspec.structs.replace(outcome, state=other.state, failure=other.failure, detail=other.detail)
 
 
 def check_terms(terms: Terms, validation: Validation) -> Terms:
@@ -115,7 +144,7 @@ def by_check(outcome: Outcome, check: Outcome, read: Callable[[Output], bytes]) 
         return outcome
     if check.state not in (State.FAILED, State.TIMED_OUT, State.REJECTED):
         # Cancelled or interrupted, and with it the attempt that it belongs to.
-        return msgspec.structs.replace(outcome, state=check.state, failure=check.failure, detail=check.detail)
+        return _ended_like(outcome, check)
     how = check.detail or (f"exit code {check.exit_code}" if check.signal is None else f"signal {check.signal}")
     said = (read(check.err) or read(check.out)).strip()[-_SAID:].decode("utf-8", "replace")
     last = said.splitlines()[-1] if said else ""

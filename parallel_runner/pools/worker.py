@@ -25,7 +25,7 @@ from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.spool import Began, Ended, Freed, SpoolWriter, pack
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Extent, Outcome
-from parallel_runner.model.ports import Lease, Refusal
+from parallel_runner.model.ports import Call, Lease, Refusal
 from parallel_runner.pools import frames, verdicts
 from parallel_runner.pools.capture import Stream
 from parallel_runner.pools.cgroup import Delegation
@@ -157,7 +157,13 @@ class Worker:
         terms, outputs = plan.terms, self._layout.outputs
         try:
             if terms.expect is not None:
-                outcome = verdicts.meets(terms.expect, outcome, outputs)
+                searching = verdicts.search_terms(terms)
+                outcome = verdicts.meets(
+                    terms.expect,
+                    outcome,
+                    outputs,
+                    lambda look: self._execution.run(searching, Call(look), plan.env, lease, self._token),
+                )
             if terms.validate is None or outcome.state is not State.SUCCEEDED or self._execution.escaped:
                 return outcome
             own = verdicts.check_terms(terms, terms.validate)

@@ -161,11 +161,8 @@ def place_of(known: Known) -> Place:
     """Where a job is. Pure."""
     if not known.pending and known.rows:
         return Place("ended", _ended(known))
-    held = known.holder
-    if held is not None and job_of(held.attempt) == known.job:
-        return Place("running", _running(known, held), held)
-    if held is not None:
-        return Place("promised", f"promised to worker {held.worker}, which runs another job before it", held)
+    if known.holder is not None and (place := _held(known, known.holder)) is not None:
+        return place
     if not known.runner_alive:
         state = "interrupted" if known.batch_state == "open" else known.batch_state
         return Place("stopped", f"nobody runs its batch now: it is {state}")
@@ -181,6 +178,25 @@ def place_of(known: Known) -> Place:
     told = "waits for its turn: its runner lives, and starts it when a slot is free"
     pause = "; but after a failure its batch starts nothing new (on_failure: pause)"
     return Place("waits_for_turn", told + (pause if known.pauses else ""))
+
+
+def _held(known: Known, held: LiveWorker) -> Place | None:
+    """Where a job is that a worker's lease names; None: that worker does not hold it any more."""
+    orphan = held.condition == "orphan"
+    recorded = {row.outcome.attempt for row in known.rows}
+    if ended := [attempt for attempt in held.ended - recorded if job_of(attempt) == known.job]:
+        told = f"has ended as {attempt_name(max(ended))}"
+        if orphan:
+            return Place("stopped", f"{told}; its runner is dead, its result is taken over by the next command")
+        return Place("running", f"{told}; its runner is about to record that", held)
+    if job_of(held.attempt) == known.job:
+        if held.lives or not orphan:
+            return Place("running", _running(known, held), held)
+        told = f"its runner and its worker both died while it ran as {attempt_name(held.attempt)}"
+        return Place("stopped", f"{told}; the next command records that")
+    if not held.lives or held.freed:
+        return None
+    return Place("promised", f"promised to worker {held.worker}, which runs another job before it", held)
 
 
 def _awaited(need: NeedRecord) -> str:

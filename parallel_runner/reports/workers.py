@@ -16,7 +16,7 @@ from parallel_runner.reports.records import Record, Stamp, describe, stamp, text
 
 
 class LiveWorker(NamedTuple):
-    """A worker whose process lives."""
+    """A worker by its spool; its process lives, unless `lives` says otherwise."""
 
     worker: str
     condition: str
@@ -28,6 +28,11 @@ class LiveWorker(NamedTuple):
     """What it has in hand; 0: nothing."""
     since: float
     """When that began, in seconds since the epoch; 0: nothing."""
+    ended: frozenset[int] = frozenset()
+    """Attempts whose outcomes are in its spool; the journal may not have them yet."""
+    freed: bool = False
+    """It has said that it holds nothing but what it has in hand."""
+    lives: bool = True
 
 
 class WorkerRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="worker"):
@@ -55,7 +60,10 @@ def live_workers(journal: Journal) -> list[LiveWorker]:
 
 def look_at(journal: Journal, worker: str) -> LiveWorker:
     """What a worker's spool says of it."""
-    pool, pid, attempt, since = "", 0, 0, 0.0
+    # The lock first, the spool after: of a worker that dies in between, the whole spool is read.
+    lives = is_held(journal.layout.worker_lock(worker))
+    pool, pid, attempt, since, freed = "", 0, 0, 0.0, False
+    ended: set[int] = set()
     for record in spool.read(journal.layout.spool(worker)):
         if isinstance(record, spool.Opened):
             pool, pid = record.pool, record.pid
@@ -63,8 +71,11 @@ def look_at(journal: Journal, worker: str) -> LiveWorker:
             attempt, since = record.attempt, record.at
         elif isinstance(record, spool.Ended):
             attempt, since = 0, 0.0
+            ended.add(record.outcome.attempt)
+        else:
+            freed = True
     condition = "run" if is_alive(journal.layout, owner_of(worker)) else "orphan"
-    return LiveWorker(worker, condition, pool, pid, attempt, since)
+    return LiveWorker(worker, condition, pool, pid, attempt, since, frozenset(ended), freed, lives)
 
 
 def worker_record(journal: Journal, live: LiveWorker) -> WorkerRecord:

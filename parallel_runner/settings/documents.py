@@ -99,11 +99,8 @@ def parse_yaml(text: str, file: str) -> Document:
     try:
         node = yaml.compose(text, Loader=_loader())
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        told = getattr(error, "problem", None) or str(error)
-        raise DataError(
-            problems=[Problem(message=f"is no YAML: {told}", file=file, line=mark.line + 1 if mark else 1)]
-        ) from error
+        told, line = _what_and_where(error, text)
+        raise DataError(problems=[Problem(message=f"is no YAML: {told}", file=file, line=line)]) from error
     except (RecursionError, ValueError) as error:
         raise DataError(problems=[Problem(message=f"is no YAML: {error}", file=file, line=1)]) from error
     document = Document(file, None, node)
@@ -112,6 +109,21 @@ def parse_yaml(text: str, file: str) -> Document:
         aliased = min(MAX_ALIASED, _ALIASED_ALWAYS + _ALIASED_PER_CHARACTER * len(text))
         document.value = _Builder(document, yaml, len(text) + aliased).build(node, ())
     return document
+
+
+def _what_and_where(error: Any, text: str) -> tuple[str, int]:
+    """What the parser says, and the line (1-based) that it says it of."""
+    import yaml
+
+    if isinstance(error, yaml.reader.ReaderError):
+        # The C parser counts bytes, the other one characters.
+        in_bytes = hasattr(yaml, "CSafeLoader")
+        before = text.encode()[: error.position] if in_bytes else text[: error.position].encode()
+        line = before.count(b"\n") + 1
+        told = str(error.reason)
+        return (f"{told} (#x{error.character:04x})" if isinstance(error.character, int) else told), line
+    mark = getattr(error, "problem_mark", None)
+    return getattr(error, "problem", None) or str(error), mark.line + 1 if mark else 1
 
 
 @lru_cache(maxsize=1)

@@ -150,13 +150,17 @@ def _defaults(top: Document, checker: Checker, base: Terms, here: str) -> Terms:
 def _graph(entries: Sequence[Entry], checker: Checker, lookup: Lookup, base: Terms, here: str) -> Graph:
     drafts: list[Draft] = []
     groups: list[tuple[str, range]] = []
+    suspects: set[str] = set()
     for entry in entries:
+        before = checker.count
         check_keys(entry, checker, lookup)
         group, found = drafts_of(entry, checker, lookup, base, here)
         if group and found:
             groups.append((group, range(len(drafts) + 1, len(drafts) + len(found) + 1)))
         drafts += found
-    graph = Graph(drafts, checker)
+        if checker.count > before and entry.value.get("id") is not None:
+            suspects.add(str(entry.value["id"]))
+    graph = Graph(drafts, checker, frozenset(suspects))
     for group, members in groups:
         graph.named_group(group, members)
     graph.check_ids()

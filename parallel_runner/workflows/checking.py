@@ -7,9 +7,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
-from parallel_runner.errors import DataError, Problem
+from parallel_runner.errors import MOST_TOLD, DataError, Problem
 from parallel_runner.settings.documents import Document, Path
 
+_HINTS = 2 * MOST_TOLD
+"""Unknown keys for which the nearest known one is looked for: that takes longer than all the rest."""
 _FEW = 50
 """Names that a word is compared with one by one."""
 Complain = Callable[[Sequence["str | int"], str], None]
@@ -18,9 +20,13 @@ Complain = Callable[[Sequence["str | int"], str], None]
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """`; did you mean …?`, or what there is when nothing is near and it is little."""
-    if len(known) > _FEW:
-        known = _neighbours(word, known)
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return _nearest(word, known if isinstance(known, tuple) else tuple(known))
+
+
+@lru_cache(maxsize=256)
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    compared = _neighbours(word, known) if len(known) > _FEW else known
+    found = difflib.get_close_matches(word, compared, n=1, cutoff=0.5)
     if found:
         return f"; did you mean {found[0]!r}?"
     return f"; there are: {', '.join(known)}" if known and len(known) <= 8 else ""
@@ -73,7 +79,8 @@ class Checker:
         """Complain about each key that is not among `keys`."""
         for key in value:
             if key not in keys:
-                self.add(document.problem((*path, key), f"there is no key {key!r} here{nearest(key, keys)}"))
+                hint = nearest(key, keys) if self.count < _HINTS else ""
+                self.add(document.problem((*path, key), f"there is no key {key!r} here{hint}"))
 
     def raise_all(self) -> None:
         """Raise DataError with all that was gathered, by line."""

@@ -22,7 +22,7 @@ from parallel_runner.workflows.entries import (
     read_needs,
 )
 from parallel_runner.workflows.filling import fill, has_placeholder
-from parallel_runner.workflows.foreach import Item, Later, numbered, read_foreach
+from parallel_runner.workflows.foreach import Item, Later, Wanted, numbered, read_foreach
 
 
 def drafts_of(entry: Entry, checker: Checker, lookup: Lookup, base: Terms, here: str) -> tuple[str, list[Draft]]:
@@ -50,7 +50,12 @@ def _now(
         names = ", ".join(f"{{{name}}}" for name in items[0])
         at(("foreach",), f"there is no {{item}} here; there are: {names}")
     before, drafts = checker.count, []
-    for item in items:
+    wanted = Wanted({key: one for key, one in entry.value.items() if key != "foreach"}, items)
+    for item in map(wanted.whole, items):
+        for key, message in wanted.lacking(item):
+            at((key,), message)
+        if checker.count > before:
+            break
         name = name_of(entry.value.get("id"), item)
         draft = Draft(entry, read_id(at, name or None), read_needs(at, fill(entry.value.get("needs"), item)))
         read = read_job(at, fill_job(at, entry.value, tool, item), lookup, base, here, lax=True)

@@ -16,7 +16,7 @@ from parallel_runner.model.job import JobSpec, job_key, terms_digest
 from parallel_runner.model.terms import Terms
 from parallel_runner.workflows.entries import Lookup, fill_job, read_job
 from parallel_runner.workflows.expansion import name_of
-from parallel_runner.workflows.foreach import ForeachError, Item, as_text, numbered
+from parallel_runner.workflows.foreach import ForeachError, Item, Wanted, as_text, numbered
 
 
 class FanOutError(DataError):
@@ -108,8 +108,12 @@ def expand(
     base = msgspec.structs.replace(fan_out.base, environment=environment)
     names: set[str] = set()
     jobs = []
-    for item in items:
-        one, payload = _job(fan_out, item, base, lookup)
+    later = fan_out.view == "json"
+    wanted = Wanted({"id": fan_out.name, **fan_out.template}, items, later=later)
+    if later and items:
+        _refuse_unknown(wanted)
+    for item in map(wanted.whole, items):
+        one, payload = _job(fan_out, item, base, lookup, wanted)
         index = known.setdefault(one, len(known))
         name = name_of(fan_out.name or None, item)
         name = f"{name}.{item['index']}" if name and name in names else name
@@ -119,8 +123,19 @@ def expand(
     return Expansion(jobs, list(known)[count:])
 
 
-def _job(fan_out: FanOut, item: Item, base: Terms, lookup: Lookup) -> tuple[Terms, bytes]:
-    problems: list[Problem] = []
+def _refuse_unknown(wanted: Wanted) -> None:
+    """What a record has is known only now, so a name that none has cannot be told from text any sooner."""
+    for key, name in wanted.unknown():
+        raise FanOutError(
+            f"{key}: no record has a single value {name!r}, which {{{name}}} stands for; "
+            f"write {{{{{name}}}}} where the text {{{name}}} is meant"
+        )
+
+
+def _job(fan_out: FanOut, item: Item, base: Terms, lookup: Lookup, wanted: Wanted) -> tuple[Terms, bytes]:
+    problems = [Problem(message=message, key=key) for key, message in wanted.lacking(item)]
+    if problems:
+        raise _faulty(item, problems)
 
     def complain(below: Sequence[str | int], message: str) -> None:
         problems.append(Problem(message=message, key=".".join(map(str, below))))
@@ -129,6 +144,10 @@ def _job(fan_out: FanOut, item: Item, base: Terms, lookup: Lookup) -> tuple[Term
         complain, fill_job(complain, fan_out.template, fan_out.tool, item), lookup, base, fan_out.here, lax=True
     )
     if problems or read is None:
-        told = "; ".join(str(problem) for problem in problems[:5])
-        raise FanOutError(f"item {item['index']} ({item.get('item', '')[:80]!r}): {told}")
+        raise _faulty(item, problems)
     return read
+
+
+def _faulty(item: Item, problems: Sequence[Problem]) -> FanOutError:
+    told = "; ".join(str(problem) for problem in problems[:5])
+    return FanOutError(f"item {item['index']} ({item.get('item', '')[:80]!r}): {told}")

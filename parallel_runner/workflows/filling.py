@@ -17,6 +17,7 @@ from parallel_runner.errors import DataError
 from parallel_runner.workflows.quoting import Place, Scanner, quote
 
 _PLAIN = re.compile(r"[A-Za-z0-9_%+,\-./:@]+\Z")
+_ANY_NAME = re.compile(r"(\$?)(\{\{?)([^{}]+?)(:raw)?(\}\}?)")
 
 
 class PlaceholderError(DataError):
@@ -32,6 +33,15 @@ def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
 def has_placeholder(text: str, names: tuple[str, ...]) -> bool:
     """Whether some placeholder of these names is in a text."""
     return any(not _is_text(match) for match in _pattern(names).finditer(text)) if "{" in text else False
+
+
+def names_in(value: Any, *, doubled: bool = False) -> frozenset[str]:
+    """What stands in the texts of a value as `{name}`, or as `{{name}}`, whether anything has that name or not."""
+    if isinstance(value, str):
+        found = (match for match in _ANY_NAME.finditer(value) if not match[1] and _is_text(match) == doubled)
+        return frozenset(match[3] for match in found)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return frozenset().union(*(names_in(part, doubled=doubled) for part in parts))
 
 
 def _is_text(match: re.Match[str]) -> bool:

@@ -13,13 +13,14 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from parallel_runner.errors import ParallelRunnerError
 from parallel_runner.model.fan_out import MAX_ITEMS
 from parallel_runner.settings.documents import read_file
 from parallel_runner.workflows.checking import Complain, nearest
+from parallel_runner.workflows.filling import names_in
 
 Item = dict[str, str]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
@@ -34,6 +35,37 @@ FORMS = {
 }
 """The forms by their first key, with all the keys of each."""
 _INDEX = "index"
+
+
+class Wanted:
+    """The names that the texts of a job stand for, by its keys, among those that any of its items has."""
+
+    def __init__(self, template: Mapping[str, Any], items: Sequence[Item], *, later: bool = False) -> None:
+        """Look through a template; `later` is for records, whose names the batch file does not know."""
+        self._names = frozenset().union(*items)
+        self._written = {key: found for key, one in template.items() if (found := names_in(one))}
+        self._used = {key: used for key, found in self._written.items() if (used := found & self._names)}
+        self._all = frozenset().union(*self._used.values())
+        doubled = names_in(dict(template), doubled=True)
+        self._doubled = {name: "" for name in doubled if name in self._names or (later and _NAME.match(name))}
+
+    def whole(self, item: Item) -> Item:
+        """The item with what it lacks and nothing but a `{{name}}` asks for: that is the same text for all."""
+        return {**self._doubled, **item} if self._doubled else item
+
+    def unknown(self) -> Iterator[tuple[str, str]]:
+        """(key, name) of each that looks like a placeholder, and that no item has a value for."""
+        for key, found in self._written.items():
+            yield from ((key, name) for name in sorted(found - self._names) if _NAME.match(name))
+
+    def lacking(self, item: Item) -> Iterator[tuple[str, str]]:
+        """(key, message) of each name that other items have, and this one has not."""
+        if self._all <= item.keys():
+            return
+        for key, used in self._used.items():
+            for name in sorted(used - item.keys()):
+                told = f"item {item[_INDEX]} has no {name!r}, which {{{name}}} stands for, and others have"
+                yield key, f'{told}; give it one, or "" for nothing'
 
 
 class Later(NamedTuple):

@@ -12,6 +12,8 @@ from parallel_runner.workflows.checking import Checker, Complain, nearest
 from parallel_runner.workflows.cycles import find_cycle
 from parallel_runner.workflows.entries import Draft
 
+_LONGEST = 200
+"""Characters of an id."""
 _SUGGESTIONS = 20
 """Unknown ids for which the nearest one is looked for."""
 
@@ -22,6 +24,8 @@ class Graph:
 
     drafts: Sequence[Draft]
     checker: Checker
+    suspects: frozenset[str] = frozenset()
+    """Ids as they stand in entries with mistakes, for which alone what they stand for may be missing."""
     groups: list[Group] = field(default_factory=list)
     needs: list[dict[int, Need]] = field(default_factory=list)
     """By job: what it waits for, by place."""
@@ -32,6 +36,8 @@ class Graph:
         """Groups with ids."""
         self._members: dict[int, list[int]] = {}
         self._unknown = 0
+        self._suspected = frozenset(one.partition("{")[0] if "{" in one else f"{one}." for one in self.suspects)
+        """How ids of jobs begin that such entries may stand for."""
 
     # -- groups
 
@@ -80,7 +86,11 @@ class Graph:
         return () if place is None else self._members.get(place, (place,))
 
     def no_such_job(self, name: str) -> str:
-        """What to say of an id that nothing has."""
+        """What to say of an id that nothing has; nothing where that may follow from another mistake."""
+        if name in self.suspects or any(
+            name[:end] in self._suspected for end in range(min(len(name), _LONGEST) + 1)
+        ):
+            return ""
         self._unknown += 1
         hint = nearest(name, (*self._named, *self._jobs)) if self._unknown <= _SUGGESTIONS else ""
         return f"there is no job {name!r}{hint}"
@@ -95,7 +105,8 @@ class Graph:
                 needed = self.place_of(name)
                 if needed is None:
                     key = "foreach" if name == draft.source else "needs"
-                    self._complain(place, key, self.no_such_job(name))
+                    if told := self.no_such_job(name):
+                        self._complain(place, key, told)
                 else:
                     found[needed] = Need(needed, when)
             self.needs.append(found)
@@ -142,8 +153,8 @@ def add_phases(graph: Graph, phases: Sequence[Sequence[str]], at: Complain) -> N
         members: list[int] = []
         for name in names:
             places = graph.members_of(name)
-            if not places:
-                at(("phases", index), graph.no_such_job(name))
+            if not places and (told := graph.no_such_job(name)):
+                at(("phases", index), told)
             for place in places:
                 if graph.drafts[place - 1].entry.finale:
                     at(("phases", index), f"{name!r} stands under `finally`, which is after all phases")

@@ -83,6 +83,27 @@ def test_failed_part_is_retried_with_what_it_held_up(program: Program) -> None:
     assert (done.returncode, done.stdout) == (0, b"two\n")
 
 
+def test_what_a_file_or_a_command_line_says_does_not_reach_the_terminal_as_it_is(program: Program) -> None:
+    (program.work / "b.json").write_text('{"jobs": [{"bash": "x", "b\\u001b[31m\\u009bkey\\r": 1, "c\\nd": 2}]}')
+    for arguments in (
+        ("run", "-f", "b.json"),
+        ("run", "-f", "no\x1b]0;title\x07.yaml"),
+        ("history", "--since", "\x1b[2Jnow\x07"),
+        ("history", "--no\x1b[31msuch"),
+        ("\x1b[31mrun",),
+        ("run", "-j", "\x1b[31mmany"),
+        ("run", "--timeout", "\x1b[31mmany", "true"),
+    ):
+        done = program(*arguments)
+        assert done.returncode in (102, 103, 104), arguments
+        assert done.stderr
+        assert not set(done.stderr.decode()) & {
+            chr(code) for code in (*range(10), *range(11, 32), *range(127, 160))
+        }
+    done = program("run", "-f", "b.json")
+    assert b"there is no key" in done.stderr
+
+
 def test_so_many_jobs_at_once_whatever_their_tools(program: Program) -> None:
     jobs = [
         {"bash": "sleep 0.1"},

@@ -58,6 +58,8 @@ LINES = [
     ("logs b1.1 --fo", ["--follow"]),
     ("history --state r", ["running"]),
     ("retry b1 --class time", ["timeout"]),
+    ("config schema ba", ["batch"]),
+    ("config schema p", ["ps", "plan"]),
     ("why b7.", []),
     ("nosuchverb b", []),
 ]

@@ -89,7 +89,23 @@ def test_attempts_by_number(program: Program) -> None:
     assert program("logs", "b1", "--attempt", "2").stdout == b"b1.1\ttry1\n"
     done = program("logs", "b1.1", "--attempt", "7")
     assert done.returncode == 102
-    assert b"attempt 7 of b1.1 has not ended yet" in done.stderr
+    assert b"b1.1 has no attempt 7: it ended after 3" in done.stderr
+    done = program("logs", "b1.1.2", "--follow")
+    assert done.returncode == 102
+    assert b"--follow shows a job from the attempt in hand on: give b1.1" in done.stderr
+
+
+def test_what_has_not_ended_is_told_with_how_to_follow_it(program: Program) -> None:
+    running = program.start("run", stdin=b"touch began; until [ -e go ]; do sleep 0.05; done\n")
+    wait_for(lambda: (program.work / "began").exists())
+    for arguments, which in (("b1.1",), b"b1.1"), (("b1.1", "--attempt", "2"), b"attempt 2 of b1.1"):
+        done = program("logs", *arguments)
+        assert done.returncode == 102
+        assert which + b" has not ended yet; see `parallel-runner logs b1.1 --follow`" in done.stderr
+    (program.work / "go").touch()
+    assert running.wait(20) == 0
+    assert running.stderr is not None
+    running.stderr.close()
 
 
 @pytest.mark.parametrize(

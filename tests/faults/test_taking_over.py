@@ -67,6 +67,19 @@ def test_what_a_dead_runner_s_worker_ended_reaches_log_and_results(program: Prog
     assert sorted(row.split(b"\t")[0] for row in rows) == [b"1", b"2", b"3"]
 
 
+def test_why_knows_what_a_dead_runner_s_worker_ended(program: Program) -> None:
+    killed(program, "began", "-j1", stdin=f"touch began; {UNTIL_GO}\necho two\n".encode())
+    assert b"its runner is dead, its result will be taken over" in program("why", "b1.1").stdout
+    (program.work / "go").touch()
+    wait_for(lambda: not program.processes())
+    told = program("why", "b1.1").stdout
+    assert b"has ended as b1.1.1; its runner is dead, its result is taken over by the next command" in told
+    assert b"parallel-runner resume b1" in told
+    assert b"nobody runs its batch now: it is interrupted" in program("why", "b1.2").stdout
+    assert program("resume", "b1").returncode == 0
+    assert b"ended: succeeded" in program("why", "b1.1").stdout
+
+
 def test_an_orphan_s_job_can_be_cancelled_while_its_batch_is_resumed(program: Program) -> None:
     killed(program, "began", "-j1", stdin=b"touch began; exec sleep 60\n")
     resumed = program.start("resume", "b1")

@@ -205,6 +205,35 @@ def test_all_mistakes_are_told_with_line_and_nearest_name(tmp_path: Path) -> Non
     assert len(lines) == 22, lines
 
 
+@pytest.mark.parametrize(
+    ("job", "of_it"),
+    [
+        ("{id: u, foreach: {rang: 1..3}, bash: x}", ["u", "u.2"]),
+        ("{id: 'u-{item}', foreach: {file: nowhere}, bash: x}", ["u-a", "u-{item}"]),
+        ("{id: u, foreach: [a, b], bash: {comand: x}}", ["u", "u.2"]),
+        ("{id: u, forech: [a, b], bash: x}", ["u", "u.2"]),
+        ("{id: u v, bash: x}", ["u v"]),
+    ],
+)
+def test_what_follows_from_a_mistake_is_not_told_as_another(tmp_path: Path, job: str, of_it: list[str]) -> None:
+    needs, last = json.dumps(of_it), json.dumps(of_it[-1])
+    text = f"jobs:\n  - {job}\n  - {{id: z, bash: x, needs: {needs}}}\nphases: [[{last}]]\n"
+    (line,) = told(tmp_path, text)
+    assert line.startswith("b.yaml:2: jobs[0]."), line
+    assert len(told(tmp_path, text.replace('"]}', '", other]}'))) == 2, "of others it is still told"
+
+
+def test_of_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+    text = "jobs:\n" + "".join(f"  - {{id: j{i}, bsh{i}: x, tmeout{i}: 3}}\n" for i in range(4990))
+    began = time.process_time()
+    lines = told(tmp_path, text)
+    assert time.process_time() - began < 1.0
+    assert len(lines) == 51
+    assert lines[-1] == "and 14920 more"
+    assert lines[0].startswith("b.yaml:2: ")
+    assert "; did you mean 'timeout'?" in "\n".join(lines)
+
+
 def test_names_of_files_need_not_be_utf8(tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/f\xff.x", os.O_CREAT))
     job = '{id: "n-{item}", foreach: {glob: "*.x"}, bash: "cat {item}", env: {F: "{item}"}, cwd: "{item}"'

@@ -122,3 +122,12 @@ def test_infinity_in_json_is_no_limit(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"jobs": [{"bash": "true", "cpu_time": 1e400}]}')
     with pytest.raises(DataError, match="cpu_time"):
         load_batch_file("b.json", cwd=bytes(tmp_path), base=Terms())
+
+
+@pytest.mark.parametrize("character", ["\0", "\x1b", "\x07"])
+def test_a_character_that_yaml_does_not_have_is_told_with_its_line(character: str) -> None:
+    text = "é: ü\n" * 3001 + f"b: x{character}y\n" + "c: d\n" * 10
+    with pytest.raises(DataError) as caught:
+        parse_yaml(text, "x.yaml")
+    (line,) = told(caught.value)
+    assert line == f"x.yaml:3002: is no YAML: control characters are not allowed (#x{ord(character):04x})"

@@ -56,6 +56,34 @@ def test_promised_to_a_worker_that_runs_another() -> None:
     assert place_of(known(holder=live(JOB + 1 << 8 | 1))).where == "promised"
 
 
+def test_a_result_that_a_dead_runner_s_worker_left_is_taken_over_later() -> None:
+    left = live(0, "orphan")._replace(ended=frozenset({JOB << 8 | 1, JOB + 1 << 8 | 1}), lives=False)
+    place = place_of(known(holder=left, runner_alive=False))
+    assert place == (
+        "stopped",
+        "has ended as b1.3.1; its runner is dead, its result is taken over by the next command",
+        None,
+        0.0,
+    )
+    place = place_of(known(holder=left._replace(condition="run", lives=True)))
+    assert (place.where, place.reason) == (
+        "running",
+        "has ended as b1.3.1; its runner is about to record that",
+    )
+    before = place_of(known(holder=left, runner_alive=False, rows=[row(failed(1), final=False)]))
+    assert before.reason == "nobody runs its batch now: it is interrupted", "that attempt is recorded already"
+
+
+def test_a_dead_worker_holds_nothing_but_what_it_began() -> None:
+    dead = live(JOB << 8 | 1, "orphan")._replace(lives=False)
+    place = place_of(known(holder=dead, runner_alive=False))
+    assert place.where == "stopped"
+    assert "both died while it ran as b1.3.1" in place.reason
+    for other in (live(0, "orphan")._replace(lives=False), live(JOB + 1 << 8 | 1, "orphan")._replace(freed=True)):
+        place = place_of(known(holder=other, runner_alive=False))
+        assert place.reason == "nobody runs its batch now: it is interrupted"
+
+
 @pytest.mark.parametrize(
     ("state", "told"), [("open", "interrupted"), ("interrupted", "interrupted"), ("paused", "paused")]
 )

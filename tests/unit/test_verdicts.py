@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, Output, shell_status
 from parallel_runner.model.terms import Expectation, Terms, Validation
 from parallel_runner.pools.verdicts import by_check, check_terms, meets
+
+
+def search(look: Callable[[], int]) -> Outcome:
+    return ended(look())
 
 
 def ended(code: int, out: bytes = b"", err: bytes = b"", *, partial: bool = False) -> Outcome:
@@ -45,7 +50,7 @@ def ended(code: int, out: bytes = b"", err: bytes = b"", *, partial: bool = Fals
     ],
 )
 def test_what_is_expected_decides(expect: Expectation, outcome: Outcome, state: State, detail: str) -> None:
-    after = meets(expect, outcome, "/nowhere")
+    after = meets(expect, outcome, "/nowhere", search)
     assert after.state is state
     assert after.failure is (None if state is State.SUCCEEDED else FailureClass.EXIT)
     assert after.detail.startswith(detail)
@@ -62,7 +67,43 @@ def test_what_is_expected_decides(expect: Expectation, outcome: Outcome, state: 
     ],
 )
 def test_what_did_not_end_by_itself_is_left_as_it_is(outcome: Outcome) -> None:
-    assert meets(Expectation(exit=(0, 1, 127), stdout="x"), outcome, "/nowhere") == outcome
+    assert meets(Expectation(exit=(0, 1, 127), stdout="x"), outcome, "/nowhere", search) == outcome
+
+
+@pytest.mark.parametrize(
+    ("look", "told"),
+    [
+        (
+            Outcome(1, State.TIMED_OUT, FailureClass.TIMEOUT, signal=15, detail="timed out after 10 s"),
+            "expect took too long to decide: looking for 'a' in stdout was given up (timed out after 10 s)",
+        ),
+        (
+            Outcome(1, State.FAILED, FailureClass.SPAWN, detail="could not be started"),
+            "expect could not be decided: looking for 'a' in stdout failed (could not be started)",
+        ),
+        (
+            Outcome(1, State.FAILED, FailureClass.SIGNAL, signal=9),
+            "expect could not be decided: looking for 'a' in stdout failed (signal 9)",
+        ),
+        (ended(1), "expect could not be decided: looking for 'a' in stdout failed (exit code 1)"),
+    ],
+)
+def test_a_search_that_comes_to_nothing_fails_the_attempt(look: Outcome, told: str) -> None:
+    after = meets(Expectation(stdout="a"), ended(0, b"a"), "/nowhere", lambda _: look)
+    assert (after.state, after.failure, after.exit_code, after.detail) == (State.FAILED, FailureClass.EXIT, 0, told)
+
+
+def test_a_search_that_was_ended_ends_the_attempt_the_same_way() -> None:
+    gone = Outcome(1, State.CANCELLED, FailureClass.CANCELLED, signal=15)
+    after = meets(Expectation(stdout="a"), ended(0, b"a"), "/nowhere", lambda _: gone)
+    assert (after.state, after.failure) == (State.CANCELLED, FailureClass.CANCELLED)
+
+
+def test_text_is_looked_for_without_a_search() -> None:
+    def refuse(_: Callable[[], int]) -> Outcome:
+        raise AssertionError
+
+    assert meets(Expectation(stdout_contains="a"), ended(0, b"a"), "/nowhere", refuse).succeeded
 
 
 def test_long_outputs_are_read_back(tmp_path: Path) -> None:
@@ -70,7 +111,7 @@ def test_long_outputs_are_read_back(tmp_path: Path) -> None:
     output = Output(9, b"head ", (writer.append(b"tail"),))
     writer.close()
     outcome = Outcome(1, State.SUCCEEDED, exit_code=0, out=output)
-    assert meets(Expectation(stdout="^head tail$"), outcome, str(tmp_path)).state is State.SUCCEEDED
+    assert meets(Expectation(stdout="^head tail$"), outcome, str(tmp_path), search).state is State.SUCCEEDED
 
 
 def read(output: Output) -> bytes:
