@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -111,7 +110,6 @@ class Batch:
                 header=spec.header,
                 jobs=list(spec.jobs),
                 slots=str(slots) if slots is not None else None,
-                path=[os.path.abspath(path) for path in sys.path],
             )
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import parallel_runner
-from parallel_runner.api.running import RunError
+from parallel_runner import RunError
 from parallel_runner.errors import DataError
 from parallel_runner.model.lifecycle import State
 from tests.support.cli import CHECKOUT, marked
@@ -108,12 +110,105 @@ def test_a_cancelled_run_tells_its_ends(home: Path) -> None:
     assert run.exit_code == 128 + signal.SIGTERM
 
 
+def test_a_run_can_be_cancelled_before_it_has_begun(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home)
+    batch.bash("sleep 60", id="long")
+    batch.bash("echo last", id="last", last=True)
+    for _ in range(2):
+        with batch.run(slots=1) as run:
+            run.cancel()
+            run.cancel()
+            ends = {one.id: one.state for one in run}
+        assert run.exit_code == 128 + signal.SIGTERM
+        assert ends["last"] is State.SUCCEEDED
+        assert ends.get("long") in (None, State.INTERRUPTED)
+
+
+def test_a_run_that_nobody_holds_ends(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home)
+    batch.bash("echo early")
+    batch.bash("sleep 60")
+    assert next(iter(batch.run(slots=2))).output == b"early\n"
+    wait_for(lambda: not marked(f"PR_TEST_MARK={home.parent}"), 10.0, "it ran on")
+    after = parallel_runner.Batch(home=home)
+    after.bash("echo after")
+    assert [one.output for one in after.run()] == [b"after\n"], "and what is left of it is cleared away"
+
+
+PROGRAM_THAT_WAITS = """
+import sys
+from parallel_runner import Batch
+
+batch = Batch(home=sys.argv[1])
+batch.bash("touch started; sleep 60")
+batch.bash("touch other; sleep 60")
+batch.bash("touch last", last=True)
+run = batch.run(slots=2)
+if sys.argv[2] == "iterates":
+    with run:
+        for attempt in run:
+            print(attempt)
+else:
+    sys.stdin.read()
+"""
+
+
+def start_program(home: Path, what: str) -> subprocess.Popen[bytes]:
+    """A program that runs two long jobs and a last one, in a process group of its own, as at a terminal."""
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-c", PROGRAM_THAT_WAITS, str(home), what]
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: Path("started").exists() and Path("other").exists(), 30.0, "the jobs did not start")
+    assert process.stdin is not None
+    process.stdin.close()
+    return process
+
+
+@pytest.mark.parametrize("how", ["killed", "exits", "interrupted"])
+def test_jobs_do_not_outlive_the_program_that_runs_them(home: Path, how: str) -> None:
+    process = start_program(home, "exits" if how == "exits" else "iterates")
+    if how == "killed":
+        process.kill()
+    elif how == "interrupted":
+        os.killpg(process.pid, signal.SIGINT)
+    process.wait(20)
+    assert process.returncode == {"killed": -signal.SIGKILL, "exits": 0, "interrupted": -signal.SIGINT}[how]
+    wait_for(lambda: not marked(f"PR_TEST_MARK={home.parent}"), 15.0, "the jobs ran on")
+    assert Path("last").exists(), "what comes last is for the case that something goes wrong"
+
+
+def test_an_impatient_user_does_not_wait_for_the_last_jobs(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home, defaults={"grace": 60})
+    batch.bash("trap '' TERM; touch started; sleep 60")
+    with pytest.raises(KeyboardInterrupt), batch.run(slots=1):
+        wait_for(lambda: Path("started").exists(), 20.0, "the job did not start")
+        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+    timer.join()
+
+
+def test_modules_of_the_current_directory_are_not_taken_for_others(home: Path) -> None:
+    for name in ("msgspec", "signal", "parallel_runner"):
+        Path(f"{name}.py").write_text("open('executed', 'w')")
+    batch = parallel_runner.Batch(home=home)
+    batch.bash("echo fine")
+    batch.call(lambda: 1)
+    with batch.run() as run:
+        assert [one.succeeded for one in run] == [True, True]
+        assert list(run) == run.results() == [], "each attempt comes only once"
+    assert not Path("executed").exists()
+
+
 def test_a_lost_run_is_told(home: Path) -> None:
     batch = parallel_runner.Batch(home=home)
     batch.bash("kill -9 $(ps -o ppid= -p $PPID)")
     batch.bash("echo")
-    with batch.run(slots=1) as run, pytest.raises(RunError, match="was lost"):
-        list(run)
+    with batch.run(slots=1) as run:
+        with pytest.raises(RunError, match="was lost"):
+            list(run)
+        assert list(run) == []
     assert os.path.exists(home / "state" / "journal.db")
 
 
