@@ -17,7 +17,7 @@ import parallel_runner
 from parallel_runner import RunError
 from parallel_runner.errors import DataError
 from parallel_runner.model.lifecycle import State
-from tests.support.cli import CHECKOUT, marked
+from tests.support.cli import CHECKOUT, Program, marked
 from tests.support.waiting import wait_for
 
 
@@ -55,13 +55,93 @@ def test_functions_travel_with_what_they_close_over(home: Path) -> None:
     ids = batch.map(lambda value: value * factor, range(3))
     batch.call(lambda one, two: {"sum": one + len(two)}, (1,), {"two": {3, 4}}, needs=ids)
     batch.call(lambda: 1 / 0)
-    batch.call(lambda: object())
     with batch.run(slots=2) as run:
         values = run.results()
     assert [one.value for one in values[:4]] == [0, 7, 14, {"sum": 3}]
     assert b"ZeroDivisionError" in values[4].errors
-    with pytest.raises(ValueError, match="Expecting value"):
-        _ = values[5].value
+
+
+def prints_what_looks_like_a_result() -> str:
+    """A job's function that prints, forks, and leaves stdout changed."""
+    print('\x1eb1.1.1 14 {"returned": 1}', 5, end="")
+    if not os.fork():
+        return "child"
+    os.wait()
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return "paré"
+
+
+def test_a_value_is_what_was_returned_and_nothing_else(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home, defaults={"max_output": "1K", "retries": 0})
+    batch.call(prints_what_looks_like_a_result)
+    batch.call(print, ("17",))
+    batch.call(lambda: print("x" * 5000) or 3)
+    without = {
+        batch.call(lambda: ["x" * 600, "y" * 600]): r"1\d\d\d bytes of output not all are kept",
+        batch.call(object): "<object object at .* JSON cannot carry",
+        batch.call(lambda: 1 / 0): "nothing was returned, it ended as failed",
+        batch.bash("echo 5"): "it has no value",
+    }
+    with batch.run(slots=2) as run:
+        results = run.results()
+    assert [one.value for one in results[:3]] == ["paré", None, 3]
+    assert results[1].output.startswith(b"17\n")
+    for one in results[3:]:
+        with pytest.raises(ValueError, match=without[str(one.id)]):
+            _ = one.value
+
+
+def test_a_function_travels_once_for_all_its_calls(home: Path) -> None:
+    ballast = os.urandom(1_000_000)
+    batch = parallel_runner.Batch(home=home)
+    batch.map(lambda value: value + len(ballast), range(20))
+    batch.call(lambda value: value - len(ballast), (20,), timeout=60, tags=["other"])
+    with batch.run(slots=2) as run:
+        assert [one.value for one in run.results()] == [*range(1_000_000, 1_000_020), 20 - 1_000_000]
+    written = sum(path.stat().st_size for path in (home / "state").glob("journal.db*"))
+    assert written < 8_000_000
+    with pytest.raises(DataError, match="allowed; hand it over in a file"):
+        batch.call(len, (bytes(129 * 1024 * 1024),))
+    with pytest.raises(DataError, match="foreach"):
+        batch.call(print, foreach=[1, 2])
+
+
+def test_a_function_that_failed_can_be_retried_from_the_command_line(home: Path, program: Program) -> None:
+    batch = parallel_runner.Batch(home=program.home)
+    batch.call(lambda: Path("ready").exists() or sys.exit(4))
+    with batch.run() as run:
+        assert [one.exit_code for one in run] == [4]
+    Path("ready").touch()
+    assert program("retry", "b1", env=program.env | {"PR_TEST_MARK": str(home.parent)}).returncode == 0
+    (end,) = program.results()[-1:]
+    assert end["number"] == 2
+    assert '"returned": true' in end["stdout"]
+
+
+def test_words_that_are_not_utf8_are_taken_as_they_are(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home)
+    Path(os.fsdecode(b"n\xff")).write_text("found")
+    batch.bash(["cat", os.fsdecode(b"n\xff")])
+    batch.bash([b"cat", Path(os.fsdecode(b"n\xff"))])
+    batch.bash(b"cat n\xff")
+    batch.bash(["echo", "n{item}"], foreach=["é"])
+    with batch.run() as run:
+        assert [one.output for one in run.results()] == [b"found", b"found", b"found", "né\n".encode()]
+    with pytest.raises(DataError, match="no text"):
+        batch.bash(["ls", "\ud800"])
+    with pytest.raises(DataError, match="foreach"):
+        batch.bash([b"ls", b"\xff{item}"], foreach=[1])
+
+
+def test_ids_that_are_made_do_not_meet_those_that_are_given(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home)
+    batch.bash("true", id="job-2")
+    assert [batch.bash("true") for _ in range(2)] == ["job-3", "job-4"]
+    with pytest.raises(DataError, match="'job-3' was given to a job that was added without one"):
+        batch.bash("true", id="job-3")
+    with batch.run() as run:
+        assert [one.id for one in run.results()] == ["job-2", "job-3", "job-4"]
 
 
 def test_mistakes_are_told_before_anything_starts(home: Path) -> None:
