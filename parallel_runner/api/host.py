@@ -24,6 +24,8 @@ def main() -> None:
     # The run listens to these itself; before and after it they must not cost the last word.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _not_now)
+    # The thread that called may have kept signals to others of its program: here is no other.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     lifeline = _take_stdin()
     request = read_request(lifeline)
     if request is not None:

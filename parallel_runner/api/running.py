@@ -105,7 +105,7 @@ class Run:
 
         To call it again changes nothing.
         """
-        if self._asked or self._lifeline.closed:
+        if self._asked or self._lifeline.closed or self._process.poll() is not None:
             return
         self._asked = True
         try:
