@@ -40,4 +40,4 @@ def specs_of(new: NewBatch) -> Iterator[JobSpec]:
     assert new.make is not None
     if isinstance(new.make, BlockMaker):
         new.make.store = lambda _: ("", 0)
-    yield from read_specs(new.source, new.make)
+    yield from read_specs(new.source, new.make, new.begun)

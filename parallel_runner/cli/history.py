@@ -88,9 +88,11 @@ def _table(found: Sequence[BatchRecord]) -> None:
     from rich.text import Text
 
     rows = [(one.batch, _begun(one), one.state, _tally(one), _what(one)) for one in found]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for place, title in enumerate(("batch", "begun", "state", "jobs")):
-        table.add_column(title, no_wrap=True, min_width=max((len(row[place]) for row in rows), default=0))
+    # Expanded, or rich takes no heed of the ratio, and crops the first columns in favour of a long command.
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    titles = ("batch", "begun", "state", "jobs")
+    for place, title in enumerate(titles):
+        table.add_column(title, no_wrap=True, width=max(len(row[place]) for row in (titles, *rows)))
     table.add_column("command", no_wrap=True, overflow="ellipsis", ratio=1)
     for one, row in zip(found, rows, strict=True):
         bad = any(state not in (State.SUCCEEDED, State.INTERRUPTED) for state in one.tally)

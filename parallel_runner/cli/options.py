@@ -13,7 +13,7 @@ from parallel_runner.errors import UsageError
 from parallel_runner.settings.home import Home, resolve_home
 
 F = TypeVar("F", bound=Callable[..., Any])
-_COUNT = re.compile(r"([+-]?)(\d+)(%?)\Z")
+_COUNT = re.compile(r"([+-]?)(\d+)(?:(\.\d+)?(%))?\Z")
 
 
 def home_option(command: F) -> F:
@@ -35,11 +35,11 @@ def job_count(text: str | None, cpus: int, most: int) -> int:
     if text is None:
         return cpus
     match = _COUNT.match(text)
-    if match is None or (match[1] and match[3]):
+    if match is None or (match[1] and match[4]):
         raise UsageError(f"-j {text}: give N, +N, -N, N% or 0")
     number = int(match[2])
-    if match[3]:
-        return max(1, cpus * number // 100)
+    if match[4]:
+        return max(1, int(cpus * float(match[2] + (match[3] or "")) / 100))
     if match[1]:
         # GNU parallel's meaning: relative to the number of CPUs, and never less than one.
         return max(1, cpus + (number if match[1] == "+" else -number))

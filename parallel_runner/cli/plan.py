@@ -17,6 +17,7 @@ from parallel_runner.reports.records import json_line
 from parallel_runner.runner.one_shot import NewBatch
 from parallel_runner.runner.pacing import Conduct
 from parallel_runner.runner.planning import Asked, past_of, plan
+from parallel_runner.runner.session import instance_budget
 from parallel_runner.settings.home import Home
 from parallel_runner.settings.load import load_cached
 
@@ -44,7 +45,8 @@ def print_plan(home: Home, new: NewBatch, conduct: Conduct, shown: Shown) -> int
     asked = Asked(
         header=new.header,
         jobs=list(specs_of(new)),
-        slots=conduct.want,
+        slots=min(conduct.want, instance_budget(settings)),
+        wanted=conduct.want,
         gates=conduct.gates,
         barrier_timeout=barriers.barrier_timeout,
         barrier_delay=barriers.phase_transition_delay,
@@ -80,9 +82,10 @@ def _table(told: PlanRecord, rows: Sequence[PlannedRecord]) -> None:
     from rich.text import Text
 
     cells = list(_cells(told, rows))
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    # Expanded, or rich takes no heed of the ratio, and crops the first columns in favour of a long command.
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for place, title in enumerate(_TITLES[:-1]):
-        table.add_column(title, no_wrap=True, min_width=max((columns(row[place]) for row in cells), default=0))
+        table.add_column(title, no_wrap=True, width=max(columns(row[place]) for row in (_TITLES, *cells)))
     table.add_column(_TITLES[-1], no_wrap=True, overflow="ellipsis", ratio=1)
     for row in cells:
         # Text, not markup: a command may have brackets in it.

@@ -112,7 +112,7 @@ def _view(options: RunOptions, home: Home) -> View:
 def _conduct(options: RunOptions, home: Home) -> Conduct:
     most, width = most_instances(home), None
     text = options.jobs
-    if text is not None and not re.fullmatch(r"[+-]?\d+%?", text) and os.path.isfile(text):
+    if text is not None and not re.fullmatch(r"[+-]?\d+(\.\d+)?%?", text) and os.path.isfile(text):
         path = text
         width = WidthFile(path, lambda said: job_count(said, cpus(), most))
         text = str(width() or job_count(None, cpus(), most))

@@ -23,7 +23,7 @@ from parallel_runner.workflows.conditions import parse_condition
 from parallel_runner.workflows.grouping import MOST_CHARS, Grouping
 from parallel_runner.workflows.job_maker import JobMaker, Recipe
 from parallel_runner.workflows.rows import Format, RowReader
-from parallel_runner.workflows.sources import Source, open_source, read_all, split_words
+from parallel_runner.workflows.sources import Source, open_source, peel_names, read_all, split_words
 from parallel_runner.workflows.stream_blocks import BlockMaker, Blocks
 from parallel_runner.workflows.template import Template
 
@@ -80,10 +80,14 @@ def new_batch(options: RunOptions, terms: Terms, slots: int) -> NewBatch:
     _check_stdin(path)
     if path == b"-" and os.isatty(0):
         print("parallel-runner: reading from the terminal; end with Ctrl-D", file=sys.stderr)  # noqa: T201
-    if options.header == "0":
-        recipe = replace(recipe, names=(path,))
-    maker = JobMaker(recipe, RowReader(form))
-    return replace(new, source=(open_source(path), form.separator), make=maker)
+    fd, begun = open_source(path), b""
+    names: tuple[bytes, ...] = (path,) if options.header == "0" else ()
+    if form.header:
+        names, begun = peel_names(fd, form)
+        form = replace(form, header=0)
+    maker = JobMaker(replace(recipe, names=names), RowReader(form))
+    header = _with_columns(new.header, names, recipe.sources)
+    return replace(new, header=header, source=(fd, form.separator), make=maker, begun=begun)
 
 
 def _check_stdin(path: bytes) -> None:
@@ -95,6 +99,8 @@ def _format(options: RunOptions) -> Format:
     if options.null and options.delimiter is not None:
         raise UsageError("give -0 or -d, not both")
     separator = b"\0" if options.null else unescaped(options.delimiter) if options.delimiter else b"\n"
+    if options.pipe and not options.template:
+        raise UsageError("--pipe gives its blocks to a command; there is none")
     if options.delimiter == "":
         raise UsageError("-d: the delimiter is empty")
     columns = None
@@ -110,7 +116,7 @@ def _format(options: RunOptions) -> Format:
         )
     return Format(
         separator=separator,
-        eof=os.fsencode(options.eof) if options.eof is not None else None,
+        eof=os.fsencode(options.eof) if options.eof else None,
         trim=options.trim or ("lr" if options.colsep is not None and not options.csv else "n"),
         columns=columns,
         csv=options.csv,
@@ -122,6 +128,11 @@ def _format(options: RunOptions) -> Format:
 
 
 def _regex(name: str, text: str) -> re.Pattern[bytes]:
+    if "[[:" in text:
+        raise UsageError(f"{name} {text}: classes like [[:digit:]] are not known; write \\d, \\s, [a-z]")
+    # Flags for the whole of it go with it wherever it is put.
+    if match := re.match(r"\(\?([aimsx]+)\)", text):
+        text = f"(?{match[1]}:{text[match.end() :]})"
     try:
         return re.compile(os.fsencode(text))
     except re.error as error:
@@ -224,7 +235,7 @@ def presentation(options: RunOptions, recipe: Recipe | None = None) -> Presentat
     return Presentation(
         joblog=_absolute(options.joblog),
         results=_absolute(options.results),
-        tag=os.fsencode(tag) if tag is not None else None,
+        tag=unescaped(tag) if tag else None,
         keep_order=options.keep_order,
         plus=options.plus,
         renames=_renames(options),

@@ -201,7 +201,15 @@ _OPTIONS: list[Callable[[F], F]] = [
         COMMAND, "--wd", "--workdir", "workdir", metavar="DIR", help="Where the jobs run; made if it is not there."
     ),
     _option(PIPE, "--pipe", "--spreadstdin", is_flag=True, help="Cut stdin into blocks; each is a job's stdin."),
-    _option(PIPE, "--block", metavar="SIZE", help="Bytes of a block, about. Default: 1M."),
+    _option(
+        PIPE,
+        "--blocksize",
+        "--block-size",
+        "--block",
+        "block",
+        metavar="SIZE",
+        help="Bytes of a block, about. Default: 1M.",
+    ),
     _option(PIPE, "--recend", metavar="TEXT", help=r"Records end with TEXT. Default: \n."),
     _option(PIPE, "--recstart", metavar="TEXT", help="Records start with TEXT."),
     _option(PIPE, "--regexp", is_flag=True, help="--recend and --recstart are regular expressions."),

@@ -35,6 +35,8 @@ _BASH = b"/bin/bash"
 _NICE = b"/usr/bin/nice"
 _PIPE = 65536
 """Bytes that every pipe takes."""
+_MOST_PIPE = 1 << 20
+"""Bytes that a pipe of an ordinary user may hold (fs.pipe-max-size)."""
 _F_SETPIPE_SZ = 1031
 
 
@@ -227,47 +229,54 @@ def memory_file(data: bytes) -> int:
 def piece_of_file(path: str, offset: int, length: int) -> int:
     """A descriptor that reads a piece of a file, for a job's stdin.
 
+    A pipe where it fits into one, since that is what programs expect on stdin (`wc`, for one, aligns its columns by
+    the size of a file), and a memory file elsewhere: nobody is there yet who would read while it is filled.
+
     Raises:
         OSError: the file is gone, or ends before the piece does.
     """
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    fd = reader = -1
     try:
-        reader, fd = _roomy_pipe(length)
+        data = os.pread(source, length, offset) if length <= _MOST_PIPE else b""
+        if len(data) == length:
+            return _filled_pipe(data) or memory_file(data)
+        return _copied(source, path, offset, length)
+    finally:
+        os.close(source)
+
+
+def _filled_pipe(data: bytes) -> int | None:
+    """The read end of a pipe that holds all of this; None where no pipe of this user's does."""
+    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if len(data) > _PIPE:
+            fcntl.fcntl(writer, _F_SETPIPE_SZ, len(data))
+        # One write fills whole pages; several would leave room in each, and not fit.
+        fits = not data or os.write(writer, data) == len(data)
+    except OSError:
+        fits = False
+    os.close(writer)
+    if not fits:
+        os.close(reader)
+        return None
+    os.set_blocking(reader, True)
+    return reader
+
+
+def _copied(source: int, path: str, offset: int, length: int) -> int:
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    try:
         while length:
             copied = os.sendfile(fd, source, offset, length)
             if not copied:
                 raise OSError(errno.EIO, "the piece of the stream that it reads is not there any more", path)
             offset += copied
             length -= copied
-        if reader < 0:
-            os.lseek(fd, 0, os.SEEK_SET)
-            reader, fd = fd, -1
+        os.lseek(fd, 0, os.SEEK_SET)
     except OSError:
-        if reader >= 0:
-            os.close(reader)
+        os.close(fd)
         raise
-    finally:
-        for done in (source, fd):
-            if done >= 0:
-                os.close(done)
-    return reader
-
-
-def _roomy_pipe(length: int) -> tuple[int, int]:
-    """(read end, write end) of a pipe that takes so many bytes at once; (-1, a memory file) where none does.
-
-    A pipe is what programs expect on stdin: `wc`, for one, aligns its columns by the size of a file.
-    """
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    try:
-        if length <= _PIPE or fcntl.fcntl(writer, _F_SETPIPE_SZ, length) >= length:
-            return reader, writer
-    except OSError:
-        pass  # More than the system lets this user have.
-    os.close(reader)
-    os.close(writer)
-    return -1, os.memfd_create("stdin", os.MFD_CLOEXEC)
+    return fd
 
 
 def trouble(error: OSError | ValueError | OverflowError) -> str:

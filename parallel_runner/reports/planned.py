@@ -56,7 +56,7 @@ class PlanRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="plan"
     """What `run --plan` says: how a batch would go if all of its jobs succeed."""
 
     name: Annotated[str | None, Meta(description="The batch's, in its file.")]
-    slots: Annotated[int, Meta(description="Jobs of one tool at once.", ge=1)]
+    slots: Annotated[int, Meta(description="Jobs at once, of whatever tools.", ge=1)]
     unit: Annotated[
         Literal["seconds", "jobs"],
         Meta(description="jobs: nothing is known of how long they take; each counts as one."),

@@ -43,5 +43,7 @@ class Audience(NamedTuple):
     """Hears of each committed end of an attempt."""
     say: Callable[[str], None]
     """A line for people; never waits for who reads it."""
+    slots: bool = False
+    """Ends are told with the slots that they come from."""
     command: Callable[[Job, int], bytes] | None = None
     """What is printed on stderr when a job starts in a slot."""

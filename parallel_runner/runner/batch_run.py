@@ -49,6 +49,7 @@ from parallel_runner.runner.session import Session, instance_budget, is_read_onl
 from parallel_runner.runner.signals import Signals
 from parallel_runner.runner.slots import Slots
 from parallel_runner.runner.steering import Steering
+from parallel_runner.runner.telling import Telling
 from parallel_runner.scheduler.needs import Needs
 from parallel_runner.scheduler.schedule import Schedule
 
@@ -67,7 +68,7 @@ class BatchRun:
         self._clock = session.clock
         self._executor: Executor = session.start_executor(terms)
         self._batch = batch
-        self._audience = audience
+        self._telling = Telling(audience, self._executor, self._clock)
         self._printer = audience.printer
         self._terms = terms
         session.terms.put(batch, terms)
@@ -107,8 +108,6 @@ class BatchRun:
         self._draining = False
         self._trouble = ""
         self._input_error: ParallelRunnerError | None = None
-        self._announced: set[int] = set()
-        """Attempts in hand whose commands were shown."""
 
     def run(self) -> Ended:
         """Run to the end, or to where it was stopped; everything that ended is committed then."""
@@ -125,18 +124,17 @@ class BatchRun:
                 self._loop(signals)
             self._end()
         finally:
-            self._audience.progress.hide()
+            self._telling.hide_progress()
             self._intake.feed.stop()
             if lifeline is not None:
                 lifeline.close()
             self._reactor.unwatch(signals.fd)
             signals.close()
-        broken = any(sink.broken and not sink.trouble for sink in self._audience.sinks)
         ledger, overdue = self._ledger, self._steering.course.overdue
         return Ended(
             self._batch,
             self._stop_signal,
-            broken,
+            self._telling.nobody_reads(),
             self._trouble,
             ledger.failures,
             ledger.halted,
@@ -167,7 +165,7 @@ class BatchRun:
                 self._steering.step(self, draining=self._draining, busy=self._busy())
             self._lease()
             self._commit()
-            self._show_progress()
+            self._telling.progress(self._counts)
             self._printer.pump()
             self._look_at_readers()
 
@@ -177,8 +175,10 @@ class BatchRun:
         except (DataError, InputUnreadableError) as error:
             # What was read before it, and what runs, is not to suffer from it.
             self._input_error = error
-            self._say(f"{error}; nothing new starts, running jobs go on to their ends")
+            self._telling.say(f"{error}; nothing new starts, running jobs go on to their ends")
             self._drain(None)
+        except DiskFullError as error:
+            self._give_up(str(error))
 
     def _busy(self) -> bool:
         waits = self._schedule.next_delay() is not None or self._intake.waits_for_orphans
@@ -209,7 +209,7 @@ class BatchRun:
             self._leasing.next_ask(),
             self._steering.next_moment(),
             self._pacing.next_moment(),
-            self._audience.progress.due_at(),
+            self._telling.progress_due(),
             self._intake.next_moment(wanted=self._wants_input()),
         ]
         return max(0.0, min(moment for moment in moments if moment is not None) - now)
@@ -220,7 +220,7 @@ class BatchRun:
         for number in signals.take():
             if number == signal.SIGUSR1:
                 names = ", ".join(job_name(job.id) for job in list(self._schedule.held.values())[:20])
-                self._say(f"{batch_name(self._batch)}: in hand: {names or 'nothing'}")
+                self._telling.say(f"{batch_name(self._batch)}: in hand: {names or 'nothing'}")
             elif number == signal.SIGUSR2:
                 self._take_requests()
             elif number == signal.SIGHUP:
@@ -280,7 +280,7 @@ class BatchRun:
 
     def say(self, line: str) -> None:
         """A line for people."""
-        self._say(line)
+        self._telling.say(line)
 
     # -- stopping
 
@@ -327,17 +327,9 @@ class BatchRun:
         job = self._schedule.held.get(event.attempt)
         if job is None:
             return
-        self._announce(event.attempt, job, event.worker)
-        self._printer.began(event.attempt, job)
+        self._telling.began(event.attempt, job, event.worker)
         if self._pacing.median is not None:
             self._pacing.median.began(event.attempt, self._clock.monotonic())
-
-    def _announce(self, attempt: int, job: Job, worker: str) -> None:
-        """Show a command that has started; of a short one only its end is told."""
-        if self._audience.command is not None and attempt not in self._announced:
-            self._announced.add(attempt)
-            self._audience.sinks[1].write(self._audience.command(job, self._executor.slot_of(worker)))
-            self._audience.sinks[1].flush()
 
     def _on_released(self, worker: str, attempts: Sequence[int]) -> None:
         self._recorder.released(worker, attempts)
@@ -351,7 +343,7 @@ class BatchRun:
         self._recorder.gone(event.worker)
         self._on_released(event.worker, event.leased)
         told = ", ".join(job_name(job_of(attempt)) for attempt in event.started)
-        self._say(
+        self._telling.say(
             f"a worker of pool {event.pool} was lost ({event.reason}){', and with it ' + told if told else ''}"
         )
         for attempt in event.started:
@@ -365,9 +357,7 @@ class BatchRun:
         job = self._schedule.held.pop(outcome.attempt, None)
         if job is None:
             return
-        if self._audience.command is not None:
-            self._announce(outcome.attempt, job, outcome.worker)
-            self._announced.discard(outcome.attempt)
+        slot = self._telling.ended(outcome.attempt, job, outcome.worker)
         terms = self._terms[job.terms]
         past = NO_PAST
         if job.uncounted or self._schedule.losses:
@@ -379,7 +369,7 @@ class BatchRun:
             self._pacing.ended(outcome)
         queue = self._schedule.pools[terms.tool]
         queue.durations = queue.durations.after(outcome.usage.wall)
-        self._note(Told(decision.outcome, decision.final, job))
+        self._note(Told(decision.outcome, decision.final, job, slot))
         if decision.final:
             self.end_job(job.id, decision.outcome.state)
         elif not decision.resumable and not self._draining:
@@ -407,7 +397,7 @@ class BatchRun:
         stop = self._ledger.note(outcome, self._intake.feed)
         if stop is None:
             return
-        self._say(stop.why)
+        self._telling.say(stop.why)
         if stop.now:
             self._interrupt(None)
         else:
@@ -417,7 +407,7 @@ class BatchRun:
 
     def _look_at_room(self) -> None:
         if self._room.look():
-            self._say(f"{self._room.shortage}; nothing new starts until there is room")
+            self._telling.say(f"{self._room.shortage}; nothing new starts until there is room")
         if self._room.hopeless and not self._schedule.held and not self._draining:
             self._give_up(self._room.shortage)
 
@@ -435,7 +425,7 @@ class BatchRun:
         self._leasing.lease()
         self._leasing.take_back()
         if scarcity := self._leasing.scarcity():
-            self._say(scarcity)
+            self._telling.say(scarcity)
 
     def _commit(self) -> None:
         if not self._recorder.is_due(idle=not self._schedule.held):
@@ -449,9 +439,7 @@ class BatchRun:
 
     def _tell(self, ends: Sequence[Told]) -> None:
         try:
-            for told in ends:
-                self._printer.add(told)
-                self._audience.attempt(told)
+            self._telling.committed(ends)
         except StateError as error:
             self._give_up(str(error))  # A job log or results that cannot be written; the journal has it all.
 
@@ -459,38 +447,28 @@ class BatchRun:
         """The state cannot be written: start nothing new, keep what is told, and end as soon as nothing runs."""
         if not self._trouble:
             self._trouble = trouble
-            self._say(trouble)
+            self._telling.say(trouble)
         self._drain(None)
 
-    def _say(self, line: str) -> None:
-        self._audience.progress.hide()
-        self._audience.say(line)
-
-    def _show_progress(self) -> None:
-        due = self._audience.progress.due_at()
-        if due is None or self._clock.monotonic() < due:
-            return
+    def _counts(self) -> Counts:
         ledger, feed, total = self._ledger, self._intake.feed, self._conduct.total
-        known = feed.known(ledger.done)
-        self._audience.progress.show(
-            Counts(
-                ledger.done,
-                ledger.failures.count,
-                len(self._schedule.held),
-                max(known, total or 0),
-                feed.all_known or total is not None,
-                ledger.walls.relative,
-                self._executor.snapshot().pools,
-                {name: len(queue.ready) for name, queue in self._schedule.pools.items()},
-            )
+        return Counts(
+            ledger.done,
+            ledger.failures.count,
+            len(self._schedule.held),
+            max(feed.known(ledger.done), total or 0),
+            feed.all_known or total is not None,
+            ledger.walls.relative,
+            self._executor.snapshot().pools,
+            {name: len(queue.ready) for name, queue in self._schedule.pools.items()},
         )
 
     def _look_at_readers(self) -> None:
-        for sink in self._audience.sinks:
-            if sink.broken and not self._draining and not self._steering.cut:
-                if sink.trouble:
-                    self._trouble = f"the output cannot be written: {sink.trouble}"
-                self._interrupt(None)
+        sink = self._telling.broken()
+        if sink is not None and not self._draining and not self._steering.cut:
+            if sink.trouble:
+                self._trouble = f"the output cannot be written: {sink.trouble}"
+            self._interrupt(None)
 
     # -- the end
 
@@ -503,8 +481,4 @@ class BatchRun:
         except StateError as error:
             self._trouble = self._trouble or str(error)
             return
-        self._printer.release_all()
-        while self._printer.busy and not any(sink.broken for sink in self._audience.sinks):
-            self._printer.pump()
-            if self._printer.busy:
-                self._reactor.run_once(1.0)
+        self._telling.finish(self._reactor)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from parallel_runner.errors import DiskFullError
+
 
 class BlockStore:
     """Appends blocks to a file."""
@@ -17,12 +19,18 @@ class BlockStore:
         """Keep a block; returns the file's name and the offset.
 
         Raises:
-            OSError: the disk is full.
+            DiskFullError: there is no room for it.
         """
+        try:
+            return self._name, self._append(block)
+        except OSError as error:
+            raise DiskFullError(f"{self._path}: a piece of the stream cannot be kept: {error.strerror}") from error
+
+    def _append(self, block: bytes) -> int:
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         offset = os.fstat(self._fd).st_size
         view = memoryview(block)
         while view:
             view = view[os.write(self._fd, view) :]
-        return self._name, offset
+        return offset

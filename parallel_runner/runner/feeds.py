@@ -159,15 +159,24 @@ class InputFeed:
     """
 
     def __init__(
-        self, journal: Journal, batch: int, reactor: Reactor, source: tuple[int, bytes | None], make: Make
+        self,
+        journal: Journal,
+        batch: int,
+        reactor: Reactor,
+        source: tuple[int, bytes | None],
+        make: Make,
+        begun: bytes = b"",
     ) -> None:
-        """Read from `source` (descriptor, what ends records, or None); `make` turns what is read into jobs."""
+        """Read from `source` (descriptor, what ends records, or None); `make` turns what is read into jobs.
+
+        `begun` is what was read of it before.
+        """
         self._numbering = _Numbering(journal, batch)
         self._reactor = reactor
         self._fd, self._separator = source
         self._make = make
         self._rest = b""
-        self._chunks: list[bytes] = []
+        self._chunks: list[bytes] = [begun] if begun else []
         self._ended = False
         self._watched = False
         self._pollable = True

@@ -67,7 +67,7 @@ class JobLog:
             return
         end = ended_as(outcome)
         # A newline in the command would be a line of its own to whatever reads the log.
-        command = self._labels.command(told.job).replace(b"\n", b"\0")
+        command = self._labels.command(told.job, told.slot).replace(b"\n", b"\0")
         line = b"%d\t:\t%.3f\t%10.3f\t%d\t%d\t%d\t%d\t%b\n" % (
             seq_of(told.job.id),
             outcome.started_at,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 
@@ -28,7 +27,7 @@ class Labels:
         self.names = shown.names
         self._width = shown.width
         self._reader = Reader(shown.names, renames=shown.renames, plus=shown.plus)
-        self._tag = self._reader.read(_unescaped(shown.tag)) if shown.tag is not None else None
+        self._tag = self._reader.read(shown.tag) if shown.tag is not None else None
 
     def payload(self, job: Job) -> BashPayload | None:
         """What a bash job runs; None for jobs of other tools."""
@@ -84,11 +83,3 @@ class Labels:
                 value = b"%d" % (slot if mark.kind == "slot" else seq_of(job.id))
             filled += (value, text)
         return b"".join(filled)
-
-
-@lru_cache(maxsize=8)
-def _unescaped(text: bytes) -> bytes:
-    """`\\t`, `\\n`, `\\r` and `\\0` of a tag."""
-    for written, meant in ((b"\\t", b"\t"), (b"\\n", b"\n"), (b"\\r", b"\r"), (b"\\0", b"\0")):
-        text = text.replace(written, meant)
-    return text

@@ -33,7 +33,7 @@ from parallel_runner.runner.printing import Manner, Printer
 from parallel_runner.runner.progress import choose
 from parallel_runner.runner.recording import Told, told_of
 from parallel_runner.runner.records import Records
-from parallel_runner.runner.regiven import add_missing, find_batch_of, read_specs
+from parallel_runner.runner.regiven import add_missing, find_batch_of, not_taken_up, read_specs
 from parallel_runner.runner.session import Session, instance_budget, patiently
 from parallel_runner.runner.writing import Sink
 from parallel_runner.settings.home import Home
@@ -55,6 +55,8 @@ class NewBatch:
     source: tuple[int, bytes | None] = (0, b"\n")
     """Descriptor, and what separates its records; None: it is a stream of bytes."""
     make: Make | None = None
+    begun: bytes = b""
+    """What was read of the source already, and makes jobs like the rest."""
 
 
 def most_instances(home: Home) -> int:
@@ -137,9 +139,13 @@ def run_resumed(home: Home, new: NewBatch, wanted: int | None, view: View, state
     def complete(session: Session) -> None:
         environment = next((one.environment for one in row.header.terms if one.environment), session.owner.token)
         _keep_blocks(new, session, environment)
-        specs: Iterable[JobSpec] = (new.jobs or ()) if new.make is None else read_specs(new.source, new.make)
+        specs: Iterable[JobSpec] = (
+            (new.jobs or ()) if new.make is None else read_specs(new.source, new.make, new.begun)
+        )
         given = add_missing(session.journal, row.id, specs, lambda: patiently(session.journal.flush))
         view.stderr(f"{batch_name(row.id)}: {given.known} jobs were known, {given.new} new")
+        if other := not_taken_up(row.header, new.header):
+            view.stderr(f"{batch_name(row.id)} keeps what it was started with; not taken up: {', '.join(other)}")
         if given.missing:
             view.stderr(f"{batch_name(row.id)}: {given.missing} open jobs are not in this input; they run as well")
 
@@ -234,7 +240,7 @@ def _feed(session: Session, batch: int, new: NewBatch) -> Feed:
     if new.jobs is not None:
         return ListFeed(session.journal, batch, new.jobs)
     assert new.make is not None
-    return InputFeed(session.journal, batch, session.reactor, new.source, new.make)
+    return InputFeed(session.journal, batch, session.reactor, new.source, new.make, new.begun)
 
 
 def _recover(session: Session, view: View) -> None:
@@ -313,7 +319,8 @@ def _run(
         if view.verbose > 1:
             say(in_a_line(told.outcome))
 
-    audience = Audience(printer, sinks, progress, attempt, say, command)
+    slots = labels.tagged or records.any
+    audience = Audience(printer, sinks, progress, attempt, say, slots, command)
     try:
         ended = BatchRun(session, batch, terms, feed, audience, view.conduct).run()
     finally:

@@ -38,6 +38,8 @@ class Asked:
     header: BatchHeader
     jobs: Sequence[JobSpec]
     slots: int
+    wanted: int = 0
+    """Jobs at once that were asked for, which may be more than the home allows."""
     gates: Gates = field(default_factory=Gates)
     barrier_timeout: float = 30.0
     """Seconds, as configured."""
@@ -111,6 +113,7 @@ def _score(asked: Asked, *, in_units: bool) -> Score:
         rules=asked.header.rules,
         slots=asked.slots,
         delay=asked.gates.delay,
+        adaptive=asked.gates.adaptive,
         barrier_timeout=asked.barrier_timeout,
         barrier_delay=asked.barrier_delay,
     )
@@ -179,6 +182,8 @@ def called(jobs: Sequence[JobSpec], place: int) -> str:
 
 def _notes(asked: Asked, gone: Rehearsal, *, in_units: bool) -> list[str]:
     notes = []
+    if asked.wanted > asked.slots:
+        notes.append(f"{asked.wanted} jobs at once are asked for; this home allows {asked.slots}")
     became = sum(start.pool == FAN_OUT for start in gone.starts)
     if became:
         which = "1 job becomes" if became == 1 else f"{became} jobs become"

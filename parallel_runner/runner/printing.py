@@ -45,7 +45,8 @@ class Manner(NamedTuple):
     """While jobs run: `lines`, whole ones, or `bytes`; empty: when they have ended."""
     silent: bool = False
     """Nothing is printed: it is all written elsewhere."""
-    tag: Callable[[Job], bytes] | None = None
+    tag: Callable[[Job, int], bytes] | None = None
+    """Of a job in a slot."""
     render: Callable[[Told], bytes] | None = None
     """What is printed to stdout instead of the streams."""
 
@@ -55,6 +56,7 @@ class _Live:
     """A running attempt whose output is printed as it comes."""
 
     job: Job
+    slot: int
     waiting: list[tuple[int, Extent]] = field(default_factory=list)
     """Pieces that came before it was this job's turn."""
     taken: list[int] = field(default_factory=lambda: [0, 0])
@@ -154,10 +156,10 @@ class Printer:
         self._expected.popleft()
         self._next_seq = self._expected[0] if self._expected else 0
 
-    def began(self, attempt: int, job: Job) -> None:
+    def began(self, attempt: int, job: Job, slot: int) -> None:
         """An attempt runs whose output is to be printed as it comes."""
         if self._manner.live:
-            self._live[attempt] = _Live(job)
+            self._live[attempt] = _Live(job, slot)
 
     def wrote(self, attempt: int, which: int, extent: Extent) -> None:
         """A running attempt wrote something (which: 0 stdout, 1 stderr)."""
@@ -237,7 +239,7 @@ class Printer:
             return False
         out, err = outcome.out.inline, outcome.err.inline
         if manner.tag is not None:
-            tag = manner.tag(told.job)
+            tag = manner.tag(told.job, told.slot)
             out, err = tagged(out, tag, fresh=True), tagged(err, tag, fresh=True)
         self._out.write(out)
         self._err.write(err)
@@ -283,7 +285,7 @@ class Printer:
             return
         if self._manner.silent:
             return
-        tag = self._manner.tag(told.job) if self._manner.tag is not None else None
+        tag = self._manner.tag(told.job, told.slot) if self._manner.tag is not None else None
         for which, output in enumerate((told.outcome.out, told.outcome.err)):
             sink = self._sinks[which]
             if output is NO_OUTPUT or sink.broken:
@@ -315,7 +317,7 @@ class Printer:
             cut = len(whole) if self._manner.live == "bytes" else whole.rfind(b"\n") + 1
             live.lines[which] = whole[cut:]
             if cut and self._manner.tag is not None:
-                yield self._sinks[which], tagged(whole[:cut], self._manner.tag(live.job), fresh=True)
+                yield self._sinks[which], tagged(whole[:cut], self._manner.tag(live.job, live.slot), fresh=True)
             elif cut:
                 yield self._sinks[which], whole[:cut]
 

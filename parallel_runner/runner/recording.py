@@ -26,6 +26,8 @@ class Told(NamedTuple):
     final: bool
     """No attempt follows by itself."""
     job: Job
+    slot: int = 0
+    """Where it ran, from 1; 0: that is not known."""
 
 
 def told_of(row: AttemptRow) -> Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from parallel_runner.errors import StateError
-from parallel_runner.ids import job_of, seq_of
+from parallel_runner.ids import seq_of
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader, Presentation
 from parallel_runner.model.terms import Terms
@@ -81,15 +81,24 @@ class Records:
                 f"{': ' + str(error.filename) if error.filename else ''}"
             ) from error
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is written at all."""
+        return self._log is not None or self._results is not None
+
     def catch_up(self, journal: Journal, batch: int, besides: Collection[int]) -> None:
-        """Write the lines that a killed runner could not write any more; those of `besides` come anyway."""
-        if self._log is None:
+        """Write what a killed runner could not write any more; the ends of `besides` come anyway."""
+        if not self.any:
             return
-        known = logged(self._path)
+        known = logged(self._path) if self._log is not None else set()
         for row in journal.attempts(batch):
-            job = job_of(row.outcome.attempt)
-            if row.final and seq_of(job) not in known and row.outcome.attempt not in besides:
-                self._log.write(told_of(row))
+            if row.outcome.attempt in besides:
+                continue
+            told = told_of(row)
+            if self._log is not None and row.final and seq_of(told.job.id) not in known:
+                self._log.write(told)
+            if self._results is not None and not self._results.has(told):
+                self._results.write(told)
 
     def close(self) -> None:
         """Close the files."""

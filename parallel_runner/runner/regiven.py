@@ -17,6 +17,7 @@ from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import Journal
 from parallel_runner.model.batch import BatchHeader, Presentation
 from parallel_runner.model.job import JobSpec
+from parallel_runner.model.terms import Terms
 from parallel_runner.runner.feeds import Make, StreamSource
 from parallel_runner.workflows.sources import chunks_of, records_of
 
@@ -68,6 +69,34 @@ def find_batch_of(
     return rows[0] if rows else None
 
 
+_SHOWN = {"tag": "--tag", "keep_order": "-k", "joblog": "--joblog", "results": "--results"}
+_TERMS = {"limits": "limits", "retry": "--retries", "nice": "--nice", "tool": "--tool", "env": "--env"}
+_USUAL = Terms()
+
+
+def not_taken_up(batch: BatchHeader, given: BatchHeader) -> list[str]:
+    """What is said otherwise now than when the batch was made: it keeps what it was made with."""
+    was, now = Presentation.unpacked(batch.results), Presentation.unpacked(given.results)
+    shown = [
+        option
+        for field, option in _SHOWN.items()
+        if _bare(getattr(was, field)) != _bare(getattr(now, field)) and getattr(now, field)
+    ]
+    if len(batch.terms) != 1 or len(given.terms) != 1:
+        return shown
+    (before,), (after,) = batch.terms, given.terms
+    return shown + [
+        option
+        for field, option in _TERMS.items()
+        if getattr(after, field) not in (getattr(before, field), getattr(_USUAL, field))
+    ]
+
+
+def _bare(value: object) -> object:
+    """A log is the same one with a `+` in front."""
+    return value.removeprefix("+") if isinstance(value, str) else value
+
+
 def _places(shown: Presentation) -> set[str]:
     return {place.removeprefix("+") for place in (shown.joblog, shown.results) if place}
 
@@ -100,8 +129,8 @@ def add_missing(journal: Journal, batch: int, specs: Iterable[JobSpec], flush: C
     return Given(known, new, missing)
 
 
-def read_specs(source: tuple[int, bytes | None], make: Make) -> Iterator[JobSpec]:
-    """The jobs of all that a descriptor has, as it is read.
+def read_specs(source: tuple[int, bytes | None], make: Make, begun: bytes = b"") -> Iterator[JobSpec]:
+    """The jobs of all that a descriptor has, as it is read; `begun`: what was read of it before.
 
     Raises:
         InputUnreadableError: it cannot be read.
@@ -111,6 +140,6 @@ def read_specs(source: tuple[int, bytes | None], make: Make) -> Iterator[JobSpec
         for chunk in chunks_of(fd):
             yield from make.feed(chunk)
     else:
-        for records in records_of(fd, separator or b"\n"):
+        for records in records_of(fd, separator or b"\n", begun):
             yield from make.records(records)
     yield from make.end()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from parallel_runner.errors import UsageError
-from parallel_runner.ids import seq_of
+from parallel_runner.ids import attempt_name, seq_of
 from parallel_runner.journal.segments import read_output
 from parallel_runner.model.outcome import Output
 from parallel_runner.reports.records import ParallelRecord, json_line
@@ -32,6 +35,10 @@ class Results(Protocol):
         """One end of a job."""
         ...
 
+    def has(self, told: Told) -> bool:
+        """Whether a former run wrote it."""
+        ...
+
 
 def open_results(path: str, labels: Labels, outputs: str, line: Callable[[Told], bytes], *, go_on: bool) -> Results:
     """What `--results PATH` asks for, by the ending of PATH.
@@ -48,7 +55,7 @@ def open_results(path: str, labels: Labels, outputs: str, line: Callable[[Told],
     """
     try:
         if path.endswith(".jsonl"):
-            return _Lines(path, line)
+            return _Lines(path, line, go_on=go_on)
         for ending, separator in ((".csv", b","), (".tsv", b"\t")):
             if path.endswith(ending):
                 return _Table(path, separator, labels, outputs, go_on=go_on)
@@ -79,9 +86,13 @@ class _Lines:
 
     instead = False
 
-    def __init__(self, path: str, line: Callable[[Told], bytes]) -> None:
+    def __init__(self, path: str, line: Callable[[Told], bytes], *, go_on: bool) -> None:
+        self._known = {record["attempt"] for record in _records(path) if "attempt" in record} if go_on else set()
         self._fd = _open(path, go_on=True)
         self._line = line
+
+    def has(self, told: Told) -> bool:
+        return attempt_name(told.outcome.attempt) in self._known
 
     def write(self, told: Told) -> None:
         _write_all(self._fd, self._line(told))
@@ -98,6 +109,10 @@ class _Table:
         self._separator = separator
         self._labels = labels
         self._headed = os.fstat(self._fd).st_size > 0
+        self._known = _places(path, separator) if go_on else set()
+
+    def has(self, told: Told) -> bool:
+        return seq_of(told.job.id) in self._known or not told.final
 
     def write(self, told: Told) -> None:
         if not told.final or not ran(told.outcome):
@@ -120,7 +135,7 @@ class _Table:
                 b"%d" % outcome.out.size,
                 b"%d" % end.exit_value,
                 b"%d" % end.signal,
-                self._labels.command(told.job),
+                self._labels.command(told.job, told.slot),
                 *values,
                 self._stream(told, outcome.out),
                 self._stream(told, outcome.err),
@@ -130,7 +145,7 @@ class _Table:
 
     def _stream(self, told: Told, output: Output) -> bytes:
         data = _whole(self._outputs, output)
-        return tagged(data, self._labels.tag(told.job), fresh=True) if self._labels.tagged else data
+        return tagged(data, self._labels.tag(told.job, told.slot), fresh=True) if self._labels.tagged else data
 
     def _row(self, fields: Iterable[bytes]) -> bytes:
         return self._separator.join(map(self._field, fields)) + b"\n"
@@ -150,6 +165,10 @@ class _Objects:
         self._outputs = outputs
         self._fd = _open(path, go_on=go_on)
         self._labels = labels
+        self._known = {record["Seq"] for record in _records(path) if "Seq" in record} if go_on else set()
+
+    def has(self, told: Told) -> bool:
+        return seq_of(told.job.id) in self._known or not told.final
 
     def write(self, told: Told) -> None:
         if not told.final or not ran(told.outcome):
@@ -165,7 +184,7 @@ class _Objects:
             receive=outcome.out.size,
             exitval=end.exit_value,
             signal=end.signal,
-            command=_text(self._labels.command(told.job)),
+            command=_text(self._labels.command(told.job, told.slot)),
             v=tuple(_text(value) for value in self._labels.values(told.job)),
             stdout=_text(_whole(self._outputs, outcome.out)),
             stderr=_text(_whole(self._outputs, outcome.err)),
@@ -189,6 +208,9 @@ class _Directory:
         self._parts = labels.parts(self._path)
         os.makedirs(self._fixed(), exist_ok=True)
 
+    def has(self, told: Told) -> bool:
+        return not told.final or os.path.exists(self._places(told)[2])
+
     def _fixed(self) -> bytes:
         """The directory that every file is in."""
         if not self._parts.marks:
@@ -208,7 +230,7 @@ class _Directory:
 
     def _places(self, told: Told) -> tuple[bytes, bytes, bytes]:
         if self._parts.marks:
-            name = self._within(self._labels.fill(self._parts, told.job))
+            name = self._within(self._labels.fill(self._parts, told.job, told.slot))
             if not name.endswith(b"/"):
                 return name, name + b".err", name + b".seq"
             directory = name.rstrip(b"/")
@@ -246,3 +268,27 @@ def file_name(value: bytes) -> bytes:
     if value in (b".", b".."):
         return b"\\" + value
     return value[:_LONGEST] or b"\\e"
+
+
+def _records(path: str) -> Iterator[dict[str, Any]]:
+    """The objects of a file of JSON lines that is there already; a torn last line is none."""
+    try:
+        with open(path, "rb") as file:
+            for line in file:
+                try:
+                    record = msgspec.json.decode(line)
+                except msgspec.DecodeError:
+                    continue
+                if isinstance(record, dict):
+                    yield record
+    except FileNotFoundError:
+        return
+
+
+def _places(path: str, separator: bytes) -> set[int]:
+    """The places of the jobs that a table has rows of."""
+    csv.field_size_limit(2**31 - 1)
+    # latin-1 maps every byte to one character.
+    with open(path, encoding="latin-1", newline="") as file:
+        firsts = (row[0] for row in csv.reader(file, delimiter=separator.decode()) if row)
+        return {int(first) for first in firsts if first.isdigit()}

@@ -33,9 +33,11 @@ class Score:
     terms: Sequence[Terms]
     rules: BatchRules = field(default_factory=BatchRules)
     slots: int = 1
-    """Jobs of one tool at once."""
+    """Jobs at once, of whatever tools."""
     delay: float = 0.0
     """Seconds between two starts."""
+    adaptive: bool = False
+    """The delay shrinks with each success."""
     barrier_timeout: float = 30.0
     """Seconds, where the rules do not say."""
     barrier_delay: float = 0.0
@@ -92,7 +94,7 @@ class _Rehearsing:
         self._course = Course(
             0, _unbounded(score.rules), score.terms, 0.0, timeout=score.barrier_timeout, delay=score.barrier_delay
         )
-        self._gate = StartGate(Gates(delay=score.delay))
+        self._gate = StartGate(Gates(delay=score.delay, adaptive=score.adaptive))
         self._free: dict[str, list[int]] = {}
         self._ends: list[tuple[float, int, int, Start]] = []
         """(moment, how many had started, attempt, start): what runs."""
@@ -175,6 +177,7 @@ class _Rehearsing:
             del self._schedule.held[attempt]
             self._locks.pop(start.place, None)
             heapq.heappush(self._free[start.pool], start.slot)
+            self._gate.ended(succeeded=True)
             self._skip(self._schedule.ended(start.place, State.SUCCEEDED))
 
     # -- time

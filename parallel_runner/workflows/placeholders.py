@@ -140,7 +140,8 @@ class Reader:
         if renames:
             # `-I` renames `{}` alone: that is no placeholder then, but `{.}` and `{1}` still are.
             known = b"|".join(re.escape(old) for old, _ in renames)
-            spelt = b"|".join(b"(?P<r%d>%b)" % (place, re.escape(new)) for place, (_, new) in enumerate(renames))
+            longest = sorted(enumerate(renames), key=lambda one: -len(one[1][1]))
+            spelt = b"|".join(b"(?P<r%d>%b)" % (place, re.escape(new)) for place, (_, new) in longest)
             pattern = spelt + b"|(?!" + known + b")" + pattern
         self._pattern = re.compile(pattern)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from parallel_runner.errors import InputUnreadableError
 from parallel_runner.workflows.rows import Format, Row, RowReader, combine
@@ -85,19 +86,40 @@ def chunks_of(fd: int) -> Iterator[bytes]:
         yield chunk
 
 
-def records_of(fd: int, separator: bytes) -> Iterator[list[bytes]]:
-    """The records of a descriptor, in runs, as they are read.
+def records_of(fd: int, separator: bytes, begun: bytes = b"") -> Iterator[list[bytes]]:
+    """The records of a descriptor, in runs, as they are read; `begun`: what was read of it before.
 
     Raises:
         InputUnreadableError: it cannot be read.
     """
     rest = b""
-    for chunk in chunks_of(fd):
+    for chunk in chain([begun] if begun else [], chunks_of(fd)):
         records = (rest + without_nul(chunk, separator)).split(separator)
         rest = records.pop()
         yield records
     if rest:
         yield [rest]
+
+
+def peel_names(fd: int, form: Format) -> tuple[tuple[bytes, ...], bytes]:
+    """Read what names the columns off a descriptor; returns (names, what was read behind it).
+
+    Raises:
+        InputUnreadableError, DataError: it cannot be read.
+    """
+    reader = RowReader(form)
+    rest = b""
+    for chunk in chunks_of(fd):
+        records = (rest + without_nul(chunk, form.separator)).split(form.separator)
+        while len(records) > 1 and not reader.names:
+            reader.take([records.pop(0)])
+        rest = form.separator.join(records)
+        if reader.names:
+            return tuple(reader.names), rest
+    if rest:
+        reader.take([rest])
+    reader.end()
+    return tuple(reader.names), b""
 
 
 def without_nul(chunk: bytes, separator: bytes) -> bytes:

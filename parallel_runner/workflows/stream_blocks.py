@@ -6,6 +6,7 @@ A block is cut behind the last record that ends in it. Between records: `end` of
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -52,14 +53,11 @@ class Cutter:
         self._buffer = b""
         self._headers = blocks.header
         self._header = b""
-        self._edge = re.compile(
-            b"(?:" + blocks.end + b")" + (b"(?=" + blocks.start + b")" if blocks.start else b"")
-        )
-        self._edges = re.compile(
-            b"(?:" + blocks.end + b")|(?:" + blocks.start + b")" if blocks.start else blocks.end
-        )
+        end, start = b"(?:%b)" % blocks.end, blocks.start
+        self._edge = re.compile(end + (b"(?=%b)" % start if start else b""), re.MULTILINE)
+        self._edges = re.compile(end + (b"|(?:%b)" % start if start else b""), re.MULTILINE)
         self._free = not blocks.end and not blocks.start
-        self._literal = blocks.end == b"\\\n" and not blocks.start and blocks.lines == 1
+        self._literal = _literally(blocks.end), _literally(blocks.start)
         self._seen = self._from = 0
         """Records counted in the buffer, and up to where."""
 
@@ -72,16 +70,20 @@ class Cutter:
         while (cut := self._cut()) is not None:
             block, self._buffer = self._buffer[:cut], self._buffer[cut:]
             self._seen = self._from = 0
-            if block.strip() or not self._blocks.skip_blank:
-                yield self._dressed(block)
+            yield from self._dressed(block)
 
     def end(self) -> Iterator[bytes]:
         """The blocks that are left."""
-        self._headers = 0
+        if self._headers:
+            # Fewer lines than the header was to have: then it is no header.
+            self._buffer, self._header, self._headers = self._header + self._buffer, b"", 0
         yield from self.feed(b"")
+        if self._blocks.lines > 1 and self._blocks.records is None and (cut := self._last_edge(len(self._buffer))):
+            # Records that are whole do not go with the one that is not.
+            block, self._buffer = self._buffer[:cut], self._buffer[cut:]
+            yield from self._dressed(block)
         block, self._buffer = self._buffer, b""
-        if block.strip() or (block and not self._blocks.skip_blank):
-            yield self._dressed(block)
+        yield from self._dressed(block)
 
     def _take_header(self) -> None:
         while self._headers and (place := self._buffer.find(b"\n")) >= 0:
@@ -89,10 +91,12 @@ class Cutter:
             self._buffer = self._buffer[place + 1 :]
             self._headers -= 1
 
-    def _dressed(self, block: bytes) -> bytes:
+    def _dressed(self, block: bytes) -> Iterator[bytes]:
+        """The block as a job gets it; none where there is nothing in it."""
         if self._blocks.strip and not self._free:
             block = self._edges.sub(b"", block)
-        return self._header + block
+        if block.strip() or (block and not self._blocks.skip_blank):
+            yield self._header + block
 
     def _cut(self) -> int | None:
         if self._blocks.records is not None:
@@ -101,7 +105,7 @@ class Cutter:
             cut = self._last_edge(self._size)
             if cut:
                 return cut
-            self._size = int(self._size * _GROWTH) + 1
+            self._size = math.ceil(self._size * _GROWTH + 1)
         return None
 
     def _cut_by_count(self, wanted: int) -> int | None:
@@ -121,11 +125,19 @@ class Cutter:
     def _last_edge(self, size: int) -> int:
         if self._free:
             return size
-        if self._literal:
-            return self._buffer.rfind(b"\n", 0, size) + 1
+        ends, begins = self._literal
+        if ends is not None and begins is not None and self._blocks.lines == 1:
+            place = self._buffer.rfind(ends + begins, 0, size)
+            return place + len(ends) if place >= 0 else 0
         places = [match.end() for match in self._edge.finditer(self._buffer[:size]) if match.end()]
         whole = len(places) // self._blocks.lines * self._blocks.lines
         return places[whole - 1] if whole else 0
+
+
+def _literally(pattern: bytes) -> bytes | None:
+    """The one text that a regular expression matches, where it is nothing but that text."""
+    text = re.sub(rb"\\(.)", rb"\1", pattern, flags=re.DOTALL)
+    return text if re.escape(text) == pattern else None
 
 
 @dataclass

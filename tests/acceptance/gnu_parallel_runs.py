@@ -143,6 +143,17 @@ PIPE = [
     Case(
         "pipe --recstart and --recend", r"--pipe --recstart '>' --recend '\n' -N1 'echo -; cat'", b">a>\nx\n>b\ny\n"
     ),
+    *(
+        Case(f"pipe {edges} --block {size}", f"--pipe {edges} --block {size} 'cat; echo \"|\"'", text)
+        for edges, text in (
+            ("--recend END", b"xENDabSTARTyENDqqSTARTzENDw"),
+            ("--recend END --recstart START", b"xENDabSTARTyENDqqSTARTzENDw"),
+            ("--recstart ST", b"xENDabSTARTyENDqqSTARTzENDw"),
+            ("--recend aba --recstart ab", b"aabaabaabaab"),
+            (r"--recend '\n\n'", b"a\n\n\nb\n\nc\n"),
+        )
+        for size in (2, 5, 7)
+    ),
     Case("pipe --regexp --recend", "--pipe --regexp --recend '[0-9]+' -N1 'cat; echo'", b"a1b22c333"),
     Case("pipe --rrs", "--pipe --rrs --recend ';' -N1 'cat; echo'", b"a;b;c;"),
     Case("pipe --remove-rec-sep --recstart", "--pipe --remove-rec-sep --recstart S -N1 'cat; echo'", b"aSbSc"),

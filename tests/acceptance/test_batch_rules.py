@@ -460,3 +460,13 @@ finally: [{bash: "echo clean >> log"}]
     run.communicate(timeout=30)
     assert run.returncode == 141
     assert order(program) == ["clean"]
+
+
+def test_a_resumed_batch_tells_which_options_it_does_not_take_up(program: Program) -> None:
+    program("run", "-k", "test -e go && echo {}", ":::", "a", "b")
+    done = program(
+        "run", "--resume-failed", "--tag", "--timeout", "5", "-k", "test -e go && echo {}", ":::", "a", "b"
+    )
+    assert b"b1 keeps what it was started with; not taken up: --tag, limits" in done.stderr
+    done = program("run", "--resume-failed", "test -e go && echo {}", ":::", "a", "b")
+    assert b"not taken up" not in done.stderr

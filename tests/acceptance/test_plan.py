@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -195,14 +196,15 @@ def test_streams_and_bytes(program: Program) -> None:
     assert b"\x1b" not in text
 
 
-def test_a_table_on_a_terminal(program: Program) -> None:
+def on_a_terminal(program: Program, width: int, *arguments: str) -> bytes:
+    """What is shown on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     done = subprocess.Popen(
-        [*PROGRAM, "run", "--plan", "echo [red]{}", ":::", "a"],
+        [*PROGRAM, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
         cwd=program.work,
-        env={**program.env, "TERM": "xterm", "COLUMNS": "100"},
+        env={**program.env, "TERM": "xterm", "COLUMNS": str(width)},
     )
     os.close(theirs)
     shown = b""
@@ -213,8 +215,35 @@ def test_a_table_on_a_terminal(program: Program) -> None:
         pass  # The other end is closed.
     os.close(ours)
     assert done.wait(30) == 0
+    return shown
+
+
+def test_a_table_on_a_terminal(program: Program) -> None:
+    shown = on_a_terminal(program, 100, "run", "--plan", "echo [red]{}", ":::", "a")
     assert b"echo [red]a" in shown
     assert b"\x1b[1m" in shown
+
+
+def test_a_long_command_leaves_the_other_columns_their_room(program: Program) -> None:
+    command = "echo " + "long " * 40
+    shown = on_a_terminal(program, 80, "run", "--plan", "-j1", command, ":::", "a", "b").decode()
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert lines[0].split() == ["start", "slot", "p50", "p95", "memory", "p95", "job", "command"]
+    assert lines[1].startswith("0      1     unknown  unknown  unknown     1    echo long")
+    assert lines[2].startswith("1      1     unknown  unknown  unknown     2    echo long")
+    assert all(len(line) == 80 and line.endswith("…") for line in lines[1:3])
+    assert program("run", "-q", command, ":::", "a").returncode == 0
+    listed = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal(program, 80, "history").decode()).splitlines()
+    assert listed[0].split() == ["batch", "begun", "state", "jobs", "command"]
+    assert re.match(
+        r"b1     20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  done   1 succeeded  parallel-runner run.*…$", listed[1]
+    )
+
+
+def test_slots_are_those_that_the_home_allows(program: Program) -> None:
+    plan = planned(program, "-j5000", "true", ":::", "1")
+    assert plan["slots"] < 5000
+    assert plan["notes"] == [f"5000 jobs at once are asked for; this home allows {plan['slots']}"]
 
 
 @pytest.mark.parametrize(

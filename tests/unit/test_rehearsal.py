@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,6 +143,31 @@ def test_priority_goes_first_within_a_tool_and_the_slots_are_for_all_tools() -> 
 def test_delay_between_starts() -> None:
     gone = rehearse(Score(jobs=[job()] * 3, terms=TERMS, slots=3, delay=0.5), [2.0] * 3)
     assert [one.at for one in gone.starts] == [0.0, 0.5, 1.0]
+
+
+def test_a_delay_that_adapts_shrinks_with_each_success() -> None:
+    gone = rehearse(Score(jobs=[job()] * 4, terms=TERMS, slots=9, delay=1.0, adaptive=True), [0.5] * 4)
+    # The second start was due when the first job ended; what is due after it comes sooner.
+    assert [round(one.at, 9) for one in gone.starts] == [0.0, 1.0, 1.9, 2.71]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 1 << 30))
+def test_no_slot_idles_while_a_job_is_ready(seed: int) -> None:
+    """Graham's bound holds of every plan that lets no slot idle for nothing: one tool, no locks, no delay."""
+    score, durations = made(seed)
+    plain = replace(score, delay=0.0, jobs=[msgspec.structs.replace(spec, terms=0) for spec in score.jobs])
+    gone = rehearse(plain, durations)
+    work = sum(start.end - start.at for start in gone.starts)
+    waited = _longest_wait(plain, gone)
+    assert gone.makespan <= work / plain.slots + waited + 1e-9
+
+
+def _longest_wait(score: Score, gone: Rehearsal) -> float:
+    """Seconds of the batch when there are slots for all: only needs make jobs wait then."""
+    took = {start.place: start.end - start.at for start in gone.starts}
+    wide = replace(score, slots=len(score.jobs))
+    return rehearse(wide, [took.get(place, 0.0) for place in range(1, len(score.jobs) + 1)]).makespan
 
 
 def test_phases_wait_for_each_other_and_for_the_barrier() -> None:
