@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from parallel_runner.version import __version__
 
 if TYPE_CHECKING:
-    from parallel_runner.api import Attempt, Batch, Run
+    from parallel_runner.api import Attempt, Batch, Run, RunError
 
-__all__ = ["Attempt", "Batch", "Run", "__version__"]
+__all__ = ["Attempt", "Batch", "Run", "RunError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     # The command line must not pay for the interface to Python.
-    if name in ("Attempt", "Batch", "Run"):
+    if name in ("Attempt", "Batch", "Run", "RunError"):
         from parallel_runner import api
 
         return getattr(api, name)

@@ -2,6 +2,6 @@
 
 from parallel_runner.api.attempt import Attempt
 from parallel_runner.api.batch import Batch
-from parallel_runner.api.running import Run
+from parallel_runner.api.running import Run, RunError
 
-__all__ = ["Attempt", "Batch", "Run"]
+__all__ = ["Attempt", "Batch", "Run", "RunError"]

@@ -1,4 +1,4 @@
-"""The process that runs a caller's batch: `python -m parallel_runner.api.host`, with a request on stdin.
+"""The process that runs a caller's batch, with a request on stdin, which stays open as its lifeline.
 
 A process of its own, since workers are forked, and whoever calls may have threads, signal handlers and gigabytes of
 memory that no worker should inherit. It trusts its stdin: that is how functions are shipped, and nothing else is.
@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 
 import msgspec
 
-from parallel_runner.api.request import End, decode
+from parallel_runner.api.request import End, Request, read_request
 from parallel_runner.cli.options import job_count, the_home
 from parallel_runner.errors import EXIT_INTERNAL, EXIT_USAGE, ParallelRunnerError
 from parallel_runner.runner.concluding import View
@@ -22,26 +21,41 @@ from parallel_runner.runner.pacing import Conduct
 
 def main() -> None:
     """Run the batch; a line of JSON per attempt goes to stdout, and an `End` after the last."""
-    request = decode(sys.stdin.buffer.read())
     # The run listens to these itself; before and after it they must not cost the last word.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _not_now)
-    sys.path[:] = request.path
+    # The thread that called may have kept signals to others of its program: here is no other.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    lifeline = _take_stdin()
+    request = read_request(lifeline)
+    if request is not None:
+        _last_word(msgspec.json.encode(_run(request, lifeline)) + b"\n")
+    os._exit(0)
+
+
+def _take_stdin() -> int:
+    """A descriptor of what is stdin now; whatever reads stdin from here on finds nothing there."""
+    lifeline = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.close(null)
+    return lifeline
+
+
+def _run(request: Request, lifeline: int) -> End:
     said: list[str] = []
     try:
         home = the_home(request.home)
         base_terms(home)  # A wrong configuration is told before anything starts.
         slots = job_count(request.slots, cpus(), most_instances(home))
-        view = View(conduct=Conduct(slots), json=True, quiet=True, stderr=said.append)
+        view = View(conduct=Conduct(slots, lifeline=lifeline), json=True, quiet=True, stderr=said.append)
         code = run_new(home, NewBatch(header=request.header, command="Python", jobs=request.jobs), view)
         failed = EXIT_USAGE <= code <= EXIT_INTERNAL
-        end = End(exit_code=code, error="\n".join(said) if failed else "")
+        return End(exit_code=code, error="\n".join(said) if failed else "")
     except ParallelRunnerError as error:
-        end = End(exit_code=error.exit_code, error=str(error))
+        return End(exit_code=error.exit_code, error=str(error))
     except Exception as error:  # noqa: BLE001 - the boundary of the process: its caller is told whatever it was
-        end = End(exit_code=EXIT_INTERNAL, error=f"internal error: {error!r}")
-    _last_word(msgspec.json.encode(end) + b"\n")
-    os._exit(0)
+        return End(exit_code=EXIT_INTERNAL, error=f"internal error: {error!r}")
 
 
 def _not_now(number: int, frame: object) -> None:
@@ -54,7 +68,3 @@ def _last_word(line: bytes) -> None:
             line = line[os.write(1, line) :]
     except OSError:
         return  # Nobody reads any more.
-
-
-if __name__ == "__main__":
-    main()

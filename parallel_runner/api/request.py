@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec
+
+_LENGTH = 8
+"""Bytes of a request's length, which stands before it, most significant first."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,8 +22,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[JobSpec]
     slots: str | None
     """As `-j` has it."""
-    path: list[str]
-    """Where modules are found: functions travel by name where they stand in one."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end"):
@@ -29,5 +32,35 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end"
     """Why there was no run, or why it could not go on."""
 
 
-encode = msgspec.msgpack.Encoder().encode
-decode = msgspec.msgpack.Decoder(Request).decode
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Request).decode
+
+
+def write_request(fd: int, request: Request) -> None:
+    """Write it whole.
+
+    Raises:
+        BrokenPipeError: nobody reads it.
+    """
+    body = _encode(request)
+    for part in (len(body).to_bytes(_LENGTH, "big"), body):
+        left = memoryview(part)
+        while left:
+            left = left[os.write(fd, left) :]
+
+
+def read_request(fd: int) -> Request | None:
+    """Read one, and nothing after it; None: whoever wrote it has gone before it was whole."""
+    length = _read_exactly(fd, _LENGTH)
+    body = _read_exactly(fd, int.from_bytes(length, "big")) if length is not None else None
+    return _decode(body) if body is not None else None
+
+
+def _read_exactly(fd: int, count: int) -> bytearray | None:
+    data = bytearray()
+    while len(data) < count:
+        part = os.read(fd, min(count - len(data), 1 << 20))
+        if not part:
+            return None
+        data += part
+    return data

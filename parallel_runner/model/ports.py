@@ -136,6 +136,8 @@ class JobContext(msgspec.Struct, frozen=True):
     attempt: int
     inputs: str = ""
     """Directory of the files that pieces of streams are in."""
+    shipped: bytes = b""
+    """The function that came with the job's terms."""
 
 
 @runtime_checkable

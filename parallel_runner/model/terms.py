@@ -97,6 +97,8 @@ class Terms(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     nice: int | None = None
     live: bool = False
     """What the job writes is told while it runs."""
+    shipped: bytes = b""
+    """A function that its jobs call, as dill has it; empty: each job says itself what it does."""
     stop_on_loss: bool = False
     """True: a worker whose supervisor is lost ends the job instead of finishing it."""
     tags: tuple[str, ...] = ()

@@ -33,8 +33,9 @@ class Plan:
         self.env[MARK] = mark
         self.env[b"PARALLEL_SEQ"] = b"%d" % (lease.attempt >> 8 & 0xFFFFFFFF)
         payload = self.decoder.decode(lease.payload)
+        terms = self.terms
         return self.tool.prepare(
-            payload, JobContext(self.terms.cwd, self.env, lease.batch, lease.attempt, self.inputs)
+            payload, JobContext(terms.cwd, self.env, lease.batch, lease.attempt, self.inputs, terms.shipped)
         )
 
 

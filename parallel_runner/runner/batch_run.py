@@ -37,6 +37,7 @@ from parallel_runner.runner.feeds import Feed
 from parallel_runner.runner.intake import Intake
 from parallel_runner.runner.leasing import Leasing
 from parallel_runner.runner.ledger import Ledger
+from parallel_runner.runner.lifeline import Lifeline
 from parallel_runner.runner.locking import LockDesk
 from parallel_runner.runner.pacing import Conduct, Pacing
 from parallel_runner.runner.printing import HIGH_WATER
@@ -112,6 +113,8 @@ class BatchRun:
         """Run to the end, or to where it was stopped; everything that ended is committed then."""
         signals = Signals()
         self._reactor.watch(signals.fd, 1, lambda _: None)
+        fd = self._conduct.lifeline
+        lifeline = Lifeline(fd, self._reactor, signals.note) if fd is not None else None
         try:
             self._take_requests()  # Of before the signals were watched.
             self._tell_adopted()
@@ -123,6 +126,8 @@ class BatchRun:
         finally:
             self._telling.hide_progress()
             self._intake.feed.stop()
+            if lifeline is not None:
+                lifeline.close()
             self._reactor.unwatch(signals.fd)
             signals.close()
         ledger, overdue = self._ledger, self._steering.course.overdue

@@ -33,6 +33,8 @@ class Conduct(NamedTuple):
     """Jobs to expect, where the user said so."""
     show_commands: bool = False
     """Each command is printed on stderr when it starts."""
+    lifeline: int | None = None
+    """Reading end of a pipe; whoever holds the other end can ask for the end of the run, and is to outlive it."""
 
 
 def look_at_machine() -> Machine:

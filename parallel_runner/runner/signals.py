@@ -19,12 +19,16 @@ class Signals:
         self._old_fd = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         # nohup ignores SIGHUP on purpose: that stays.
         self._old: dict[int, Any] = {
-            number: signal.signal(number, self._note)
+            number: signal.signal(number, self._received)
             for number in _WATCHED
             if signal.getsignal(number) is not signal.SIG_IGN
         }
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def note(self, number: int) -> None:
+        """Take this for a signal that has come."""
+        self._noted.append(number)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
         self._noted.append(number)
 
     def take(self) -> list[int]:

@@ -4,31 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.support.cli import Program
-
-SHIPPING = """
-import os, sys
-import msgspec
-from parallel_runner.model.batch import BatchHeader
-from parallel_runner.model.job import JobSpec, job_key
-from parallel_runner.model.terms import Terms
-from parallel_runner.runner.concluding import View
-from parallel_runner.runner.one_shot import NewBatch, run_new
-from parallel_runner.runner.pacing import Conduct
-from parallel_runner.settings.home import resolve_home
-from parallel_runner.tools.python_call import ship
-
-factor = 7
-def fails(): raise ValueError("on purpose")
-calls = [ship(lambda x: x * factor, i) for i in range(5)] + [ship(fails)]
-specs = [JobSpec(payload=msgspec.msgpack.encode(call), key=job_key(b"", b"%d" % i)) for i, call in enumerate(calls)]
-terms = (Terms(tool="python", cwd=os.getcwdb()),)
-batch = NewBatch(header=BatchHeader(cwd=os.getcwdb(), identity=b"test", terms=terms), command="test", jobs=specs)
-sys.exit(run_new(resolve_home(None, os.environ), batch, View(conduct=Conduct(2), keep_order=True)))
-"""
 
 PLUGIN = """
 import msgspec
@@ -52,15 +30,6 @@ class Shout:
 class Broken:
     def __init__(self): raise RuntimeError("broken on purpose")
 """
-
-
-def test_functions_are_shipped_with_what_they_close_over(program: Program) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SHIPPING], env=program.env, cwd=program.work, capture_output=True, timeout=60
-    )
-    assert done.stdout.split() == [b"0", b"7", b"14", b"21", b"28"]
-    assert b"ValueError: on purpose" in done.stderr
-    assert done.returncode == 1
 
 
 def install(program: Program, place: Path, attribute: str) -> None:
