@@ -111,6 +111,8 @@ class Call(msgspec.Struct, frozen=True):
     """A launch by fork: a function that writes to descriptors 1 and 2 and returns an exit code."""
 
     function: Callable[[], int]
+    partial: bool = False
+    """Whether exit code 3 says that it answered in part."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ KILL_PATIENCE = 5.0
 """Seconds until a process that does not die is given up as escaped."""
 SAMPLE_INTERVAL = 0.2
 PARTIAL_EXIT = 3
-"""By which in-process tools say that they answered in part."""
+"""By which tools that may answer in part say that they did."""
 _READ_ROUNDS = 64
 _NOTHING: AbstractContextManager[None] = nullcontext()
 
@@ -130,7 +130,7 @@ class Execution:
             tree.status,
             self._ending,
             escaped=self.escaped,
-            partial_exit=PARTIAL_EXIT if isinstance(what, Call) else None,
+            partial_exit=PARTIAL_EXIT if isinstance(what, Call) and what.partial else None,
         )
         out, err = self._out.finish(), self._err.finish()
         if self._out.lost or self._err.lost:

@@ -153,8 +153,9 @@ class BatchRun:
                 self.adopted(told_of(row))
 
     def _loop(self, signals: Signals) -> None:
+        pause = 0.0  # What can be begun at once waits for no event.
         while not self._finished():
-            self._reactor.run_once(self._timeout())
+            self._reactor.run_once(pause)
             self._take_signals(signals)
             self._take_events()
             self._schedule.release_delayed(self._clock.monotonic())
@@ -168,6 +169,7 @@ class BatchRun:
             self._telling.progress(self._counts)
             self._printer.pump()
             self._look_at_readers()
+            pause = self._timeout()
 
     def _take_input(self) -> None:
         try:

@@ -82,7 +82,7 @@ class GlobTool:
     def prepare(self, payload: msgspec.Struct, context: JobContext) -> Launch:
         """Runs in a child of the worker."""
         assert isinstance(payload, GlobPayload)
-        return Call(lambda: run_glob(payload))
+        return Call(lambda: run_glob(payload), partial=True)
 
 
 def run_glob(payload: GlobPayload) -> int:

@@ -104,7 +104,7 @@ class GrepTool:
     def prepare(self, payload: msgspec.Struct, context: JobContext) -> Launch:
         """Runs in a child of the worker."""
         assert isinstance(payload, GrepPayload)
-        return Call(lambda: run_grep(payload))
+        return Call(lambda: run_grep(payload), partial=True)
 
 
 def run_grep(payload: GrepPayload) -> int:

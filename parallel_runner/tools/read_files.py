@@ -61,7 +61,7 @@ class ReadTool:
     def prepare(self, payload: msgspec.Struct, context: JobContext) -> Launch:
         """Runs in a child of the worker."""
         assert isinstance(payload, ReadPayload)
-        return Call(lambda: run_read(payload))
+        return Call(lambda: run_read(payload), partial=True)
 
 
 class Coding(msgspec.Struct, frozen=True):

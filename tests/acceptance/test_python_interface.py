@@ -315,3 +315,11 @@ def test_the_examples_of_the_page_run(
     }
     exec(compile(second, "second", "exec"), {})
     assert capsys.readouterr().out == "[0, 7, 14, 21, 28, 1024]\n"
+
+
+def test_a_function_that_leaves_with_an_exit_code_of_partial_tools_has_failed(home: Path) -> None:
+    batch = parallel_runner.Batch(home=home)
+    batch.call(os._exit, (3,))
+    with batch.run(slots=1) as run:
+        (one,) = run.results()
+    assert (one.exit_code, one.state) == (3, State.FAILED)
