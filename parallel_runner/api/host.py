@@ -13,6 +13,7 @@ import msgspec
 
 from parallel_runner.api.request import End, Request, read_request
 from parallel_runner.cli.options import job_count, the_home
+from parallel_runner.descriptors import write_all
 from parallel_runner.errors import EXIT_INTERNAL, EXIT_USAGE, ParallelRunnerError
 from parallel_runner.runner.concluding import View
 from parallel_runner.runner.one_shot import NewBatch, base_terms, cpus, most_instances, run_new
@@ -64,7 +65,6 @@ def _not_now(number: int, frame: object) -> None:
 
 def _last_word(line: bytes) -> None:
     try:
-        while line:
-            line = line[os.write(1, line) :]
+        write_all(1, line)
     except OSError:
         return  # Nobody reads any more.

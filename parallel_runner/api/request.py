@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from parallel_runner.descriptors import write_all
 from parallel_runner.model.batch import BatchHeader
 from parallel_runner.model.job import JobSpec
 
@@ -43,10 +44,8 @@ def write_request(fd: int, request: Request) -> None:
         BrokenPipeError: nobody reads it.
     """
     body = _encode(request)
-    for part in (len(body).to_bytes(_LENGTH, "big"), body):
-        left = memoryview(part)
-        while left:
-            left = left[os.write(fd, left) :]
+    write_all(fd, len(body).to_bytes(_LENGTH, "big"))
+    write_all(fd, body)
 
 
 def read_request(fd: int) -> Request | None:

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from parallel_runner.cli.reading import put, wait_a_little
 from parallel_runner.ids import attempt_name, job_name, job_of
-from parallel_runner.journal.rows import BatchRow, unpack_attempts
+from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.segments import read_output
 from parallel_runner.journal.store import AttemptRow, Journal
 from parallel_runner.model.outcome import Output
 from parallel_runner.reports import lines
 from parallel_runner.reports.following import is_run
 from parallel_runner.reports.live import LOOK, Following
-from parallel_runner.reports.workers import LiveWorker, look_at
+from parallel_runner.reports.workers import LiveWorker, holder_of
 
 Choose = Callable[[Iterable[bytes]], Iterator[bytes]]
 """Those of some lines that are wanted."""
@@ -79,11 +79,8 @@ def follow_job(journal: Journal, batch: BatchRow, job: int, only: str | None, ch
 
 def _in_hand(journal: Journal, job: int) -> LiveWorker | None:
     """The worker that has the job in hand."""
-    for worker, _owner, attempts in journal.read("all_leases"):
-        if any(job_of(attempt) == job for attempt in unpack_attempts(attempts)):
-            live = look_at(journal, worker)
-            return live if job_of(live.attempt) == job else None
-    return None
+    live = holder_of(journal, job)
+    return live if live is not None and job_of(live.attempt) == job else None
 
 
 def _follow(journal: Journal, live: LiveWorker, streams: _Streams) -> Following:

@@ -12,6 +12,7 @@ import click
 from parallel_runner.cli.moments import moment
 from parallel_runner.cli.options import current_directory, home_option
 from parallel_runner.cli.reading import line, reading, write
+from parallel_runner.cli.tables import print_table
 from parallel_runner.model.lifecycle import State
 from parallel_runner.reports.history import STATES, BatchRecord, Filter, batches
 from parallel_runner.reports.plain import one_line
@@ -83,20 +84,12 @@ def _what(record: BatchRecord) -> str:
 
 
 def _table(found: Sequence[BatchRecord]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     rows = [(one.batch, _begun(one), one.state, _tally(one), _what(one)) for one in found]
-    # Expanded, or rich takes no heed of the ratio, and crops the first columns in favour of a long command.
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    titles = ("batch", "begun", "state", "jobs")
-    for place, title in enumerate(titles):
-        table.add_column(title, no_wrap=True, width=max(len(row[place]) for row in (titles, *rows)))
-    table.add_column("command", no_wrap=True, overflow="ellipsis", ratio=1)
-    for one, row in zip(found, rows, strict=True):
-        bad = any(state not in (State.SUCCEEDED, State.INTERRUPTED) for state in one.tally)
-        style = "red" if bad else "green" if one.state == "done" else "yellow"
-        # Text, not markup: a command may have brackets in it.
-        table.add_row(*(Text(cell, style if place == 2 else "") for place, cell in enumerate(row)))
-    Console().print(table)
+    print_table(
+        ("batch", "begun", "state", "jobs", "command"), rows, [("", "", _style(one), "", "") for one in found]
+    )
+
+
+def _style(record: BatchRecord) -> str:
+    bad = any(state not in (State.SUCCEEDED, State.INTERRUPTED) for state in record.tally)
+    return "red" if bad else "green" if record.state == "done" else "yellow"

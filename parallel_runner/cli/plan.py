@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from parallel_runner.cli.dry_run import specs_of
 from parallel_runner.cli.reading import line, write
+from parallel_runner.cli.tables import print_table
 from parallel_runner.model.fan_out import FAN_OUT
 from parallel_runner.reports.estimates import ENOUGH
 from parallel_runner.reports.plain import columns, one_line
@@ -57,7 +58,7 @@ def print_plan(home: Home, new: NewBatch, conduct: Conduct, shown: Shown) -> int
         return os.EX_OK
     rows = told.jobs if shown.all else told.jobs[:MOST_ROWS]
     if sys.stdout.isatty():
-        _table(told, rows)
+        print_table(_TITLES, _cells(told, rows))
     else:
         _columns(told, rows)
     for text in summary(told, len(told.jobs) - len(rows)):
@@ -74,23 +75,6 @@ def _columns(told: PlanRecord, rows: Sequence[PlannedRecord]) -> None:
     for row in cells:
         padded = [cell + " " * (width - columns(cell)) for cell, width in zip(row, widths, strict=False)]
         line("  ".join([*padded, row[-1]]).rstrip())
-
-
-def _table(told: PlanRecord, rows: Sequence[PlannedRecord]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    cells = list(_cells(told, rows))
-    # Expanded, or rich takes no heed of the ratio, and crops the first columns in favour of a long command.
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    for place, title in enumerate(_TITLES[:-1]):
-        table.add_column(title, no_wrap=True, width=max(columns(row[place]) for row in (_TITLES, *cells)))
-    table.add_column(_TITLES[-1], no_wrap=True, overflow="ellipsis", ratio=1)
-    for row in cells:
-        # Text, not markup: a command may have brackets in it.
-        table.add_row(*map(Text, row))
-    Console().print(table)
 
 
 def _cells(told: PlanRecord, rows: Sequence[PlannedRecord]) -> Iterator[tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 
@@ -150,9 +151,7 @@ def _timeout(text: str | None) -> tuple[float | None, float | None]:
             raise UsageError("--timeout 0%: must be more than 0")
         return None, float(match[1])
     seconds = duration_of(text)
-    if seconds is None:
-        raise UsageError(f"--timeout {text}: give seconds, a time like 1m30s, or N% of the median")
-    if seconds != seconds:
+    if seconds is None or math.isnan(seconds):
         raise UsageError(f"--timeout {text}: give seconds, a time like 1m30s, or N% of the median")
     # GNU parallel's meaning: 0 is no limit.
     return seconds or None, None

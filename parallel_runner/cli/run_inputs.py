@@ -73,8 +73,7 @@ def new_batch(options: RunOptions, terms: Terms, slots: int) -> NewBatch:
     new = NewBatch(header=header, command=told)
     if options.pipe:
         return _of_a_stream(options, sources, recipe, new)
-    wants_all = options.shuf or options.plus or (options.halt or "").endswith("%")
-    if len(sources) > 1 or wants_all or (sources and sources[0].values is not None):
+    if len(sources) > 1 or _wants_all(options) or (sources and sources[0].values is not None):
         return _of_all(options, sources or [Source(path=b"-")], form, recipe, new)
     path = sources[0].path if sources else b"-"
     _check_stdin(path)
@@ -194,13 +193,18 @@ def _renames(options: RunOptions) -> tuple[tuple[bytes, bytes], ...]:
     return tuple((os.fsencode(old), os.fsencode(new)) for old, new in spelt.items() if new and new != old)
 
 
+def _wants_all(options: RunOptions) -> bool:
+    """Whether how many rows there are matters before the first job starts."""
+    return options.shuf or options.plus or (options.halt or "").endswith("%")
+
+
 def _of_all(options: RunOptions, sources: list[Source], form: Format, recipe: Recipe, new: NewBatch) -> NewBatch:
     """A batch whose rows are all there before the first job starts."""
     table = read_all(sources, form, link=options.link, file_names=options.header == "0")
     recipe = replace(recipe, names=table.names, sources=table.width)
     rows: Iterable[tuple[bytes, ...]] = table.rows
     total = options.total_jobs
-    if options.shuf or options.plus or (options.halt or "").endswith("%"):
+    if _wants_all(options):
         rows = list(rows)
         total = total or len(rows)
     if options.shuf:
@@ -223,19 +227,11 @@ def _with_columns(header: BatchHeader, names: tuple[bytes, ...], width: int | No
 
 def presentation(options: RunOptions, recipe: Recipe | None = None) -> Presentation:
     """What is shown and written besides."""
-    tag = (
-        None
-        if options.ungroup
-        else options.tagstring
-        if options.tagstring is not None
-        else "{}"
-        if options.tag
-        else None
-    )
+    tag = options.tagstring if options.tagstring is not None else "{}" if options.tag else None
     return Presentation(
         joblog=_absolute(options.joblog),
         results=_absolute(options.results),
-        tag=unescaped(tag) if tag else None,
+        tag=unescaped(tag) if tag and not options.ungroup else None,
         keep_order=options.keep_order,
         plus=options.plus,
         renames=_renames(options),

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from parallel_runner.descriptors import write_all
 from parallel_runner.model.ports import Spawn
 from parallel_runner.model.terms import Limits, Terms
 from parallel_runner.pools.kernel import die_with_parent
@@ -219,9 +220,7 @@ def _set_soft(limits: Limits, before: list[tuple[int, tuple[int, int]]]) -> None
 def memory_file(data: bytes) -> int:
     """A descriptor that reads these bytes, for a job's stdin."""
     fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    write_all(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
 

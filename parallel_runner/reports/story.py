@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from parallel_runner.ids import attempt_name, batch_name, job_name, job_of, number_of
 from parallel_runner.journal.owners import is_alive
-from parallel_runner.journal.rows import BatchRow, unpack_attempts
+from parallel_runner.journal.rows import BatchRow
 from parallel_runner.journal.store import AttemptRow, Journal
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.outcome import Outcome, shell_status
@@ -20,7 +20,7 @@ from parallel_runner.reports.exit_words import exit_words
 from parallel_runner.reports.records import Base64, Bytes, Class, Record, Seconds, Stamp, describe, stamp, text_of
 from parallel_runner.reports.summary import failed_count
 from parallel_runner.reports.waiting import HeldLock, NeedRecord, locks_held, needs_of
-from parallel_runner.reports.workers import LiveWorker, WorkerRecord, look_at, worker_record
+from parallel_runner.reports.workers import LiveWorker, WorkerRecord, holder_of, worker_record
 from parallel_runner.tools import registry
 
 _ENDS = {"finished": "ended", "failed": "ended and one failed"}
@@ -66,10 +66,7 @@ class StoryRecord(Record, kw_only=True, frozen=True, tag_field="type", tag="job"
     command: str
     command_b64: Base64 | UnsetType = UNSET
     cwd: str
-    where: Annotated[
-        str,
-        Meta(description="ended, running, promised, waits_for_jobs, waits_for_retry, waits_for_turn, or stopped."),
-    ]
+    where: Where
     reason: Annotated[str, Meta(description="The same in a sentence.")]
     state: Annotated[State | None, Meta(description="How it ended; null: it has not.")]
     batch_state: str
@@ -150,7 +147,7 @@ def _known(journal: Journal, batch: BatchRow, job: int, terms: Terms) -> Known:
         needs=needs_of(journal, batch, job),
         locks=locks_held(journal, job, terms.locks),
         pauses=pauses and failed_count(journal.tally(batch.id)) > 0,
-        holder=_holder(journal, job),
+        holder=holder_of(journal, job),
         runner_alive=batch.owner is not None and is_alive(journal.layout, batch.owner),
         batch_state=batch.state,
         now=time.time(),
@@ -205,13 +202,6 @@ def _awaited(need: NeedRecord) -> str:
     subject = what.get(need.kind, f"all jobs of {need.called} have")
     told = f"{subject} {need.when}" if need.kind == "job" else f"{subject} {_ENDS.get(need.when, need.when)}"
     return told + (f" ({need.open} not ended)" if need.kind != "job" and need.open else "")
-
-
-def _holder(journal: Journal, job: int) -> LiveWorker | None:
-    for worker, _owner, attempts in journal.read("all_leases"):
-        if any(job_of(attempt) == job for attempt in unpack_attempts(attempts)):
-            return look_at(journal, worker)
-    return None
 
 
 def _ended(known: Known) -> str:

@@ -11,6 +11,7 @@ from parallel_runner.ids import attempt_name, batch_of, job_name, job_of
 from parallel_runner.journal import spool
 from parallel_runner.journal.locks import is_held
 from parallel_runner.journal.owners import is_alive, owner_of
+from parallel_runner.journal.rows import unpack_attempts
 from parallel_runner.journal.store import Journal
 from parallel_runner.reports.records import Record, Stamp, describe, stamp, text_of
 
@@ -56,6 +57,14 @@ def live_workers(journal: Journal) -> list[LiveWorker]:
         if is_held(journal.layout.worker_lock(worker)):
             found.append(look_at(journal, worker))
     return found
+
+
+def holder_of(journal: Journal, job: int) -> LiveWorker | None:
+    """The worker that a job is leased to."""
+    for worker, _owner, attempts in journal.read("all_leases"):
+        if any(job_of(attempt) == job for attempt in unpack_attempts(attempts)):
+            return look_at(journal, worker)
+    return None
 
 
 def look_at(journal: Journal, worker: str) -> LiveWorker:

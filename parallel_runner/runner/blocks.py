@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from parallel_runner.descriptors import write_all
 from parallel_runner.errors import DiskFullError
 
 
@@ -30,7 +31,5 @@ class BlockStore:
         if self._fd < 0:
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         offset = os.fstat(self._fd).st_size
-        view = memoryview(block)
-        while view:
-            view = view[os.write(self._fd, view) :]
+        write_all(self._fd, block)
         return offset

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from parallel_runner.descriptors import write_all
 from parallel_runner.errors import UsageError
 from parallel_runner.ids import attempt_name, seq_of
 from parallel_runner.journal.segments import read_output
@@ -75,12 +76,6 @@ def _whole(outputs: str, output: Output) -> bytes:
     return b"".join(read_output(outputs, output))
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
 class _Lines:
     """An object per attempt, the same as `results` prints."""
 
@@ -95,7 +90,7 @@ class _Lines:
         return attempt_name(told.outcome.attempt) in self._known
 
     def write(self, told: Told) -> None:
-        _write_all(self._fd, self._line(told))
+        write_all(self._fd, self._line(told))
 
 
 class _Table:
@@ -141,7 +136,7 @@ class _Table:
                 self._stream(told, outcome.err),
             )
         )
-        _write_all(self._fd, rows)
+        write_all(self._fd, rows)
 
     def _stream(self, told: Told, output: Output) -> bytes:
         data = _whole(self._outputs, output)
@@ -189,7 +184,7 @@ class _Objects:
             stdout=_text(_whole(self._outputs, outcome.out)),
             stderr=_text(_whole(self._outputs, outcome.err)),
         )
-        _write_all(self._fd, json_line(record))
+        write_all(self._fd, json_line(record))
 
 
 def _text(data: bytes) -> str:

@@ -13,6 +13,7 @@ from parallel_runner.model.job import Job
 from parallel_runner.model.lifecycle import FailureClass, State
 from parallel_runner.model.retry import Decision
 from parallel_runner.model.terms import Terms
+from parallel_runner.scheduler.needs import MEMBER
 
 _NO_FAILURES = frozenset({State.SUCCEEDED, State.SKIPPED, State.CANCELLED, State.INTERRUPTED})
 
@@ -179,7 +180,7 @@ def without_rest(
     rows = [row for row in needs if row[0] in wanted]
     members: dict[int, list[int]] = {}
     for group, job, condition in needs:
-        if condition == "member":
+        if condition == MEMBER:
             members.setdefault(group, []).append(job)
     known = {job: state for job, state in states.items() if job not in wanted}
     for _, needed, _ in rows:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from parallel_runner.descriptors import write_all
 from parallel_runner.ids import attempt_name
 from parallel_runner.model.ports import INTERNAL, Call, JobContext, Launch
 from parallel_runner.tools.records import fail
@@ -107,9 +108,7 @@ def _run_shipped(context: JobContext, arguments: bytes) -> int:
     for stream in (printed, sys.stdout):
         if stream is not None and not getattr(stream, "closed", False):
             stream.flush()
-    line = returned_line(attempt_name(context.attempt), result)
-    while line:
-        line = line[os.write(out, line) :]
+    write_all(out, returned_line(attempt_name(context.attempt), result))
     return 0
 
 

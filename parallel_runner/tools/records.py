@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from parallel_runner.descriptors import write_all
+
 ANSWERED = 0
 UNANSWERABLE = 2
 PARTIAL = 3
@@ -32,13 +34,11 @@ class Records:
 
     def flush(self) -> None:
         """Write what is gathered."""
-        data, self._buffer = memoryview(bytes(self._buffer)), bytearray()
-        while data:
-            try:
-                data = data[os.write(1, data) :]
-            except OSError as error:
-                if error.errno == errno.EPIPE:
-                    return
+        data, self._buffer = self._buffer, bytearray()
+        try:
+            write_all(1, data)
+        except OSError as error:
+            if error.errno != errno.EPIPE:
                 raise
 
 

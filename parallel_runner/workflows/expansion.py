@@ -21,7 +21,7 @@ from parallel_runner.workflows.entries import (
     read_job,
     read_needs,
 )
-from parallel_runner.workflows.filling import fill, has_placeholder
+from parallel_runner.workflows.filling import fill, has_placeholder, names_in
 from parallel_runner.workflows.foreach import Item, Later, Wanted, numbered, read_foreach
 
 
@@ -46,7 +46,7 @@ def _now(
     tool = lookup.tool_of(at, entry.value)
     if not items or not tool:
         return "", []
-    if "item" not in items[0] and _speaks_of_item(entry.value):
+    if "item" not in items[0] and "item" in names_in(dict(entry.value)):
         names = ", ".join(f"{{{name}}}" for name in items[0])
         at(("foreach",), f"there is no {{item}} here; there are: {names}")
     before, drafts = checker.count, []
@@ -65,13 +65,6 @@ def _now(
         if checker.count > before:
             break  # What is wrong with one is wrong with all.
     return str(entry.value.get("id") or ""), drafts
-
-
-def _speaks_of_item(value: Any) -> bool:
-    if isinstance(value, str):
-        return has_placeholder(value, ("item",))
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(_speaks_of_item, parts))
 
 
 def name_of(ident: Any, item: Mapping[str, str]) -> str:

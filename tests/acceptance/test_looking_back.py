@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import PROGRAM, Program
+from tests.support.terminals import read_to_the_end
 from tests.support.waiting import wait_for
 
 FILE = "name: nightly [x]\njobs:\n  - {id: a, bash: 'true'}\n"
@@ -65,14 +66,7 @@ def test_a_table_only_on_a_terminal(three: Program) -> None:
     env = three.env | {"TERM": "xterm", "COLUMNS": "140"}
     process = subprocess.Popen([*PROGRAM, "history"], stdout=theirs, cwd=three.work, env=env)
     os.close(theirs)
-    seen = b""
-    try:
-        while piece := os.read(ours, 65536):
-            seen += piece
-    except OSError:
-        pass  # The other end is closed: it has ended.
-    finally:
-        os.close(ours)
+    seen = read_to_the_end(ours)
     assert process.wait(10) == 0
     assert b"command" in seen
     assert b"nightly [x]: run -f b.yaml" in seen

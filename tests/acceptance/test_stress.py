@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import disks
 from tests.support.cli import PROGRAM, Program
 from tests.support.waiting import wait_for
 
@@ -79,15 +79,8 @@ def test_output_is_not_held_in_memory(program: Program) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=False)
-    if mounted.returncode:
-        pytest.skip("mount is not allowed here")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with disks.small_disk(tmp_path / "small", "8m") as place:
+        yield place
 
 
 @pytest.mark.root

@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 from tests.support.cli import PROGRAM, Program
+from tests.support.terminals import read_to_the_end
 from tests.support.waiting import wait_for
 
 
@@ -45,14 +46,7 @@ def test_a_terminal_gets_a_bar_that_never_mixes_with_output(program: Program) ->
         env=program.env | {"TERM": "xterm"},
     )
     os.close(theirs)
-    seen = b""
-    try:
-        while piece := os.read(ours, 65536):
-            seen += piece
-    except OSError:
-        pass  # The other end is closed: it has ended.
-    finally:
-        os.close(ours)
+    seen = read_to_the_end(ours)
     assert process.wait(10) == 0
     assert b"2/4" in seen or b"3/4" in seen
     for number in range(1, 5):

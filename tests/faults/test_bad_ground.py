@@ -12,21 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import disks
 from tests.support.cli import CHECKOUT, PROGRAM, Program
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 600 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting needs root")
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", place], check=False)
-    if mounted.returncode:
-        pytest.skip("mount is not allowed here")
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
+    with disks.small_disk(tmp_path / "small", "600k") as place:
+        yield place
 
 
 @pytest.mark.root
